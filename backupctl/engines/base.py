@@ -1,0 +1,112 @@
+"""What an engine is: it looks at one database, dumps it as honest streams, and restores it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from backupctl.model import Manifest
+from backupctl.options import FilePath, Options, Secret
+from backupctl.process import Session
+from backupctl.stream import Reader
+
+Tls = Literal["off", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class EngineOptions(Options):
+    """A job's `database`."""
+
+    type: str
+
+
+class ServerOptions(EngineOptions):
+    """How a database server is reached; what every such engine's `database` has."""
+
+    host: str | None = Field(default=None, description="Host name or address; without it, the local socket")
+    port: int | None = Field(default=None, ge=1, le=65535)
+    user: str | None = None
+    password: Secret | None = None
+    name: str = Field(min_length=1, description="The database")
+    socket: FilePath | None = Field(default=None, description="A socket, or the folder that it is in")
+    tls: Tls = "prefer"
+    ca_file: FilePath | None = Field(default=None, description="Certificates that the server's must be signed by")
+    bin_dir: FilePath | None = Field(default=None, description="A folder that is searched first for the tools")
+    extra_args: tuple[str, ...] = Field(default=(), description="More arguments for the dump tool")
+    globals: bool = Field(default=False, description="Also store what belongs to the server: roles, logins, grants")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One artifact that a dump is made of. `open` starts the work and may raise what the engine raises."""
+
+    role: str
+    suffix: str
+    open: Callable[[], Reader]
+    size_estimate: int | None = None
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was found out before a dump. `details` goes into the manifest as JSON, for the restore."""
+
+    server_version: str
+    client: str
+    parts: tuple[Part, ...]
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A restore that was asked for."""
+
+    manifest: Manifest
+    open: Callable[[str], Reader]
+    """The dump of a role, decompressed; it raises IntegrityError instead of ending unless its sums are right."""
+    into: str
+    clean: bool = False
+    owner: bool = True
+    create_roles: bool = False
+    confirm: Callable[[str], bool] = lambda _: False
+    """Asked, with a sentence, before anything that exists is replaced."""
+    say: Callable[[str], None] = lambda _: None
+    """Told, in a sentence, of each step and of what deserves attention."""
+
+
+class Engine(ABC):
+    """Dumps and restores one database of one kind."""
+
+    Options: ClassVar[type[EngineOptions]]
+    connection_options: ClassVar[frozenset[str]] = frozenset()
+    """Which of `host`, `port`, `user`, `password` a restore may override for another server."""
+
+    format: str = "plain"
+
+    @property
+    @abstractmethod
+    def database(self) -> str:
+        """The name that the artifact carries."""
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """Where the database is, for people; without any secret."""
+
+    @abstractmethod
+    def preflight(self) -> Preflight:
+        """Look at the database without changing it. Raises EngineError with what to try."""
+
+    @abstractmethod
+    def check_dump(self, manifest: Manifest, dump: Reader, *, say: Callable[[str], None]) -> None:
+        """Read a whole dump and raise IntegrityError unless it is one that a restore gets to the end of."""
+
+    @abstractmethod
+    def restore(self, request: Restore) -> None:
+        """Put a backup into `request.into`. Raises EngineError, IntegrityError, and UsageError for a refusal."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, options: Any, session: Session) -> "Engine":
+        """The engine for these options, of the class's own Options type."""

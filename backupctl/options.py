@@ -1,0 +1,59 @@
+"""What every option model of the file shares: strictness, and the field types that YAML has no word for."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
+
+FOLDER = "folder"
+"""Key of the validation context: the folder that relative paths start at."""
+
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?i?B)", re.IGNORECASE)
+_SIZE_UNITS = {unit: 1024**power for power, unit in enumerate(["B", "KIB", "MIB", "GIB", "TIB"])} | {
+    unit: 1000**power for power, unit in enumerate(["KB", "MB", "GB", "TB"], start=1)
+}
+_DURATION = re.compile(r"(\d+)\s*([smhd])")
+_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Options(BaseModel):
+    """A part of the file: frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get(FOLDER, Path.cwd())
+    return Path(folder) / path.expanduser()
+
+
+def _size(value: object) -> object:
+    if isinstance(value, int):
+        return value
+    match = _SIZE.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError("a size is a number with a unit, such as 8MiB")
+    return int(match[1]) * _SIZE_UNITS[match[2].upper()]
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, int):
+        return value
+    match = _DURATION.fullmatch(str(value).strip())
+    if not match:
+        raise ValueError("a duration is a number with a unit, such as 90s, 15m, 2h or 1d")
+    return int(match[1]) * _DURATION_UNITS[match[2]]
+
+
+FilePath = Annotated[Path, AfterValidator(_absolute)]
+"""A path; a relative one starts at the file's folder, `~` is the user's home."""
+
+Size = Annotated[int, BeforeValidator(_size)]
+"""Bytes, written `8MiB`."""
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""Seconds, written `90s`, `15m`, `2h`, `1d`."""
+
+Secret = SecretStr
+"""A value that is never shown; its text is masked wherever it turns up."""

@@ -1,0 +1,307 @@
+"""The only module that starts processes: each in its own group, drained, waited for, and its exit code checked."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess  # noqa: TID251 -- this is the one module that may
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Protocol, Self
+
+from backupctl.cancel import Cancellation
+from backupctl.errors import EngineError, ToolMissingError
+from backupctl.redact import Redactor
+
+PIPE_BYTES = 1 << 20  # Linux's largest for an unprivileged process: fewer switches between us and the tool
+STDERR_TAIL = 16 << 10
+GRACE_S = 5.0  # between SIGTERM and SIGKILL
+PROBE_TIMEOUT_S = 60.0
+
+# A child sees these of our environment and nothing else: it may hold the secrets of other jobs.
+_INHERITED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "KRB5CCNAME",
+)
+
+
+class ProcessError(EngineError):
+    """a program ended with an error"""
+
+    def __init__(self, argv: Sequence[str], returncode: int, stderr: str) -> None:
+        self.tool = Path(argv[0]).name
+        self.returncode = returncode
+        self.stderr = stderr.strip()
+        how = f"was killed by {_signal_name(-returncode)}" if returncode < 0 else f"ended with exit code {returncode}"
+        super().__init__(f"{self.tool} {how}" + (f": {self.stderr}" if self.stderr else ""))
+
+
+class Source(Protocol):
+    """What can be read: exactly the bytes asked for, until the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the child processes of one run share: a private folder (0700), the stop signal, the secrets."""
+
+    scratch: Path
+    cancel: Cancellation = field(default_factory=Cancellation)
+    redact: Redactor = field(default_factory=Redactor)
+
+    def reader(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> "ProcessReader":
+        """Start a program and read what it writes. Raises ToolMissingError."""
+        return ProcessReader(_Child(argv, self, env=env, stdin=subprocess.DEVNULL))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        text: str = "",
+        timeout: float | None = PROBE_TIMEOUT_S,
+    ) -> str:
+        """Run a short command with `text` on its stdin and return its stdout.
+
+        Raises ProcessError, also after `timeout` seconds, ToolMissingError, CancelledError.
+        """
+        with _Child(argv, self, env=env, stdin=subprocess.PIPE) as child:
+            return child.communicate(text.encode(), timeout).decode(errors="replace")
+
+    def feed(self, argv: Sequence[str], source: Source, *, env: Mapping[str, str] | None = None) -> None:
+        """Run a program with all of `source` on its stdin.
+
+        If reading `source` raises, the program is killed before it can see an end of its input:
+        a tool that takes the end of its input for the end of its work would keep half of it.
+        Raises ProcessError, ToolMissingError, CancelledError, and what `source` raises.
+        """
+        with _Child(argv, self, env=env, stdin=subprocess.PIPE) as child:
+            child.drain_stdout()
+            child.write_all(source)
+            child.finish()
+
+    def private_file(self, name: str, content: str) -> Path:
+        """A 0600 file in the run's private folder, for what must not stand in an argv or environment."""
+        path = self.scratch / name
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(content)
+        return path
+
+
+class ProcessReader:
+    """The stdout of a program, which ends only if the program succeeded."""
+
+    def __init__(self, child: "_Child") -> None:
+        self._child = child
+        self._ended = False
+
+    def read(self, size: int, /) -> bytes:
+        """Exactly `size` bytes until the end; b"" only after exit code 0. Raises ProcessError, CancelledError."""
+        chunks: list[bytes] = []
+        missing = size
+        while missing and not self._ended:
+            chunk = self._child.read_some(min(missing, PIPE_BYTES))
+            if not chunk:
+                self._child.finish()
+                self._ended = True
+            chunks.append(chunk)
+            missing -= len(chunk)
+        return b"".join(chunks)
+
+    def close(self) -> None:
+        """End the program if it still runs, and reap it."""
+        self._child.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class _Child:
+    def __init__(self, argv: Sequence[str], session: Session, *, env: Mapping[str, str] | None, stdin: int) -> None:
+        self._argv = list(argv)
+        self._session = session
+        self._stderr = b""
+        self._reaped = False
+        self._lock = threading.Lock()
+        session.cancel.check()
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                env=_environment(env or {}),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # Ctrl-C reaches us alone; and one signal ends the whole group
+            )
+        except FileNotFoundError as error:
+            raise ToolMissingError(f"the program {self._argv[0]} is not installed") from error
+        except OSError as error:
+            raise EngineError(f"the program {self._argv[0]} could not be started: {error.strerror}") from error
+        self._stdout = _pipe(self._process.stdout)
+        _widen(self._stdout)
+        self._drains = [self._drain(_pipe(self._process.stderr))]
+        self._cancelling = session.cancel.calling(self._stop)
+        self._cancelling.__enter__()
+
+    def read_some(self, size: int) -> bytes:
+        return os.read(self._stdout.fileno(), size)
+
+    def write_all(self, source: Source) -> None:
+        stdin = _pipe(self._process.stdin)
+        _widen(stdin)
+        try:
+            while chunk := source.read(PIPE_BYTES):
+                self._session.cancel.check()
+                view = memoryview(chunk)
+                while view:
+                    view = view[stdin.write(view) or 0 :]
+            stdin.close()
+        except BrokenPipeError:
+            # The program gave up reading; its exit code and its stderr say why.
+            with contextlib.suppress(BrokenPipeError):
+                stdin.close()
+            self.finish()
+            raise EngineError(f"{Path(self._argv[0]).name} stopped reading before the end of the dump") from None
+
+    def communicate(self, data: bytes, timeout: float | None) -> bytes:
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            self._stop()
+
+        timer = threading.Timer(timeout, expire) if timeout is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        writer = threading.Thread(target=self._write, args=(data,), daemon=True)
+        writer.start()
+        try:
+            output = b"".join(iter(lambda: self.read_some(PIPE_BYTES), b""))
+            writer.join()
+            try:
+                self.finish()
+            except ProcessError as error:
+                if expired.is_set():
+                    raise EngineError(f"{error.tool} did not answer within {timeout:.0f} s", transient=True) from error
+                raise
+        finally:
+            if timer:
+                timer.cancel()
+        return output
+
+    def drain_stdout(self) -> None:
+        """Read what the program says on stdout too, so that it never waits for us; it belongs to its messages."""
+        self._drains.append(self._drain(self._stdout))
+
+    def finish(self) -> None:
+        """Wait for the program and raise unless it succeeded."""
+        self._reap()
+        self._session.cancel.check()
+        if self._process.returncode != 0:
+            raise ProcessError(self._argv, self._process.returncode, self.messages())
+
+    def messages(self) -> str:
+        return self._session.redact(self._stderr.decode(errors="replace"))
+
+    def close(self) -> None:
+        if not self._reaped:
+            self._stop()
+            self._reap()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, data: bytes) -> None:
+        stdin = _pipe(self._process.stdin)
+        with contextlib.suppress(BrokenPipeError), stdin:
+            stdin.write(data)
+
+    def _drain(self, stream: IO[bytes]) -> threading.Thread:
+        thread = threading.Thread(target=self._keep_tail, args=(stream,), daemon=True)
+        thread.start()
+        return thread
+
+    def _keep_tail(self, stream: IO[bytes]) -> None:
+        # An undrained stderr stops the program at about 64 KiB.
+        with contextlib.suppress(OSError, ValueError), stream:
+            while chunk := os.read(stream.fileno(), STDERR_TAIL):
+                with self._lock:
+                    self._stderr = (self._stderr + chunk)[-STDERR_TAIL:]
+
+    def _stop(self) -> None:
+        """SIGTERM to the whole group now, SIGKILL after a grace; never waits, so it can be called on cancel."""
+        self._signal(signal.SIGTERM)
+        killer = threading.Timer(GRACE_S, self._signal, (signal.SIGKILL,))
+        killer.daemon = True
+        killer.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._lock:
+            if not self._reaped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
+
+    def _reap(self) -> None:
+        if self._reaped:
+            return
+        # WNOWAIT keeps the process id ours until the rest of its group is gone: what the program
+        # started and left behind goes with it, and never a stranger that was given the same id.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._signal(signal.SIGKILL)
+        with self._lock:
+            self._process.wait()
+            self._reaped = True
+        self._cancelling.__exit__(None, None, None)
+        for drain in self._drains:
+            drain.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    # Messages in English, so that ours can quote and recognize them.
+    return inherited | {"LC_ALL": "C.UTF-8"} | dict(extra)
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _widen(stream: IO[bytes]) -> None:
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
