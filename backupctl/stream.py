@@ -238,9 +238,12 @@ class _GunzipMember:
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
+        self._full = False
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        out = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self._full = len(out) == max_length  # then zlib may hold more, though it wants nothing
+        return out
 
     @property
     def eof(self) -> bool:
@@ -252,7 +255,7 @@ class _GunzipMember:
 
     @property
     def needs_input(self) -> bool:
-        return not self._zlib.unconsumed_tail
+        return not (self._full or self._zlib.unconsumed_tail)
 
 
 class _Decompressed:
