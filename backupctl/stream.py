@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -124,6 +125,21 @@ class TailCheck:
 
     def close(self) -> None:
         self._source.close()
+
+
+class Spool:
+    """Reads a private temporary file that an engine had to write first; closing removes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("rb")
+
+    def read(self, size: int, /) -> bytes:
+        return self._file.read(size)
+
+    def close(self) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,24 @@ class ServerOptions(EngineOptions):
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What a dump showed of the database while it was made; `tables` is rows by table, None if not counted."""
+
+    tables: Mapping[str, int] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Part:
-    """One artifact that a dump is made of. `open` starts the work and may raise what the engine raises."""
+    """One artifact that a dump is made of; `size_estimate` in bytes, before compression."""
 
     role: str
     suffix: str
     open: Callable[[], Reader]
+    """Starts the work; may raise what the engine raises."""
     size_estimate: int | None = None
+    findings: Callable[[], Findings] = Findings
+    """Asked once, after the reader ended."""
 
 
 @dataclass(frozen=True)
