@@ -1,0 +1,170 @@
+"""Everything that is shown to people: results on stdout, messages on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDE = 100_000
+_SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_KIBI = 1024
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+class Complaint(Protocol):
+    """A problem of the file, as far as it is shown."""
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def hint(self) -> str | None: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def span(self) -> tuple[int, int]: ...
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A console of stdout or stderr that takes text for text: no markup, no emoji, no guessing at colours.
+
+    Where no terminal reads, nothing is wrapped or cut: a script would read half a value.
+    """
+    # rich takes long to import, and `--json` never needs it.
+    from rich.console import Console
+
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _WIDE
+    return made
+
+
+def _visible(value: object) -> str:
+    """The text with its control characters shown: an escape sequence of a server must not reach the terminal."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print a table on stdout. Columns named in `right` are aligned to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in columns:
+        grid.add_column(Text(name), overflow="fold", justify="right" if name in right else "left")
+    for row in rows:
+        grid.add_row(*(Text(_visible(cell)) for cell in row))
+    if out.is_terminal:
+        out.print(grid)
+        return
+    with out.capture() as capture:
+        out.print(grid)
+    out.file.write("".join(line.rstrip() + "\n" for line in capture.get().splitlines()))
+
+
+def json_document(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def say(text: str) -> None:
+    """Print one line of a result on stdout."""
+    console().print(_visible(text), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """Tell something on stderr that is good to know."""
+    console(stderr=True).print(_visible(text), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Warn on stderr."""
+    _labelled("warning", "yellow", text)
+
+
+def error(message: str, hint: str | None = None) -> None:
+    """Show on stderr what went wrong, and what to try."""
+    _labelled("error", "red", message)
+    if hint:
+        _labelled("hint", "cyan", hint)
+
+
+def _labelled(label: str, colour: str, text: str) -> None:
+    from rich.text import Text
+
+    line = Text.assemble((f"{label}: ", f"bold {colour}"), _visible(text))
+    console(stderr=True).print(line, soft_wrap=True)
+
+
+def problems(found: Iterable[Complaint]) -> None:
+    """Show on stderr each problem of the file: where, what, the line with the place underlined, and what to try."""
+    err = console(stderr=True)
+    for problem in found:
+        _problem(err, problem)
+
+
+def _problem(err: "Console", problem: Complaint) -> None:
+    from rich.text import Text
+
+    path = f" {problem.path}:" if problem.path else ""
+    err.print(Text.assemble((problem.place, "bold"), f":{path} ", (problem.message, "red")), soft_wrap=True)
+    if problem.source:
+        _underlined(err, problem)
+    if problem.hint:
+        err.print(Text.assemble(("  hint: ", "cyan"), _visible(problem.hint)), soft_wrap=True)
+
+
+def _underlined(err: "Console", problem: Complaint) -> None:
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    source = _visible(problem.source.replace("\t", " "))
+    begin, end = problem.span
+    margin = f"{problem.line:>6} | "
+    blank = " " * (len(margin) - 2) + "| "
+    carets = " " * cell_len(source[:begin]) + "^" * max(1, cell_len(source[begin:end]))
+    err.print(Text.assemble((margin, "dim"), source), soft_wrap=True)
+    err.print(Text.assemble((blank, "dim"), (carets, "red")), soft_wrap=True)
+
+
+def human_size(size: int) -> str:
+    """Bytes for people: 532 B, 1.4 MiB."""
+    value = float(size)
+    for unit in _SIZE_UNITS:
+        if value < _KIBI or unit == _SIZE_UNITS[-1]:
+            break
+        value /= _KIBI
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def human_age(seconds: float) -> str:
+    """How long ago, roughly: 40s, 12m, 5h, 3d."""
+    whole = max(0, int(seconds))
+    for unit, length in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
+        if whole >= length:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"
+
+
+def human_duration(seconds: float) -> str:
+    """How long something took: 0.4s, 12s, 3m 05s, 2h 07m."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f}s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m {whole % _MINUTE:02d}s"
+    return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02d}m"

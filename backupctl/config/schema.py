@@ -1,0 +1,159 @@
+"""The models of the jobs file: which keys there are, what each may hold, and its default."""
+
+import re
+from collections.abc import Mapping
+from email.utils import parseaddr
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from backupctl import cron
+from backupctl.config.families import FamilyMember
+from backupctl.engines import ENGINES
+from backupctl.engines.base import EngineOptions
+from backupctl.options import Duration, FilePath, Options, Secret
+from backupctl.storages import STORAGES
+from backupctl.storages.base import StorageOptions
+from backupctl.stream import Compression
+
+VERSION = 1
+DEFAULT_CRON = "0 */12 * * *"
+DEFAULT_ZONE = "UTC"
+DEFAULT_WORKERS = 4
+DEFAULT_ENVIRONMENT = "Development"
+
+_JOB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
+_URL = re.compile(r"https?://[^\s/]+\S*")
+
+
+def _job_name(name: str) -> str:
+    if not _JOB_NAME.fullmatch(name) or name in {".", ".."}:
+        raise ValueError("a job's name is made of letters, digits, '.', '_' and '-', at most 100 of them")
+    return name
+
+
+def _cron(expression: str) -> str:
+    expression = " ".join(expression.split())
+    cron.check(expression)
+    return expression
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("there is no such time zone") from None
+    return name
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("this is not a mail address, such as ops@example.com")
+    return text
+
+
+def _sender(text: str) -> str:
+    _address(parseaddr(text)[1])
+    return text
+
+
+def _url(text: str) -> str:
+    if text and not _URL.fullmatch(text):
+        raise ValueError("a URL begins with http:// or https://")
+    return text
+
+
+def _version(version: int) -> int:
+    if version != VERSION:
+        raise ValueError(f"this backupctl knows version {VERSION} of the file alone")
+    return version
+
+
+def _compression(value: object) -> object:
+    return {"algorithm": value} if isinstance(value, str) else value
+
+
+JobName = Annotated[str, AfterValidator(_job_name)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Address = Annotated[str, AfterValidator(_address)]
+Database = Annotated[EngineOptions, FamilyMember("database", ENGINES)]
+Target = Annotated[StorageOptions, FamilyMember("storage", STORAGES)]
+TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES, or_name=True)]
+CompressionOrWord = Annotated[Compression, BeforeValidator(_compression, json_schema_input_type=Compression | str)]
+
+
+class Email(Options):
+    """The SMTP account that mails every job's recipients."""
+
+    sender: Annotated[str, AfterValidator(_sender)] = Field(alias="from", description="The sender's address")
+    host: str = Field(min_length=1, description="The SMTP server")
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = Field(default=None, description="Without user and password there is no login")
+    password: Secret | None = None
+    ca_file: FilePath | None = Field(default=None, description="Certificates that the server's must be signed by")
+    timeout: Duration = Field(default=60, description="How long the server may take to answer, such as 60s")
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> "Email":
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together: give both, or neither for no login")
+        return self
+
+
+class Seq(Options):
+    """Where structured logs are sent; without a url, nowhere."""
+
+    url: Annotated[str, AfterValidator(_url)] = ""
+    api_key: Secret | None = None
+
+
+class JobSettings(Options):
+    """What a job and `defaults` both may have."""
+
+    cron: Cron = Field(default=DEFAULT_CRON, description="minute hour day month weekday, in the job's zone; quote it")
+    recipients: tuple[Address, ...] = Field(default=(), description="Who is mailed about the job's runs")
+    timezone: Zone | None = Field(default=None, description="The job's own zone, such as America/Sao_Paulo")
+    compression: CompressionOrWord = Field(default=Compression(), description="zstd, gzip or none, or a mapping")
+    enabled: bool = Field(default=True, description="false: the job is checked, but never run by itself")
+    tags: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), description="To choose jobs by")
+
+
+class Defaults(JobSettings):
+    """A key that a job doesn't have is taken from here, whole."""
+
+    storage: TargetOrName | None = Field(default=None, description="The name of a storage, or one written inline")
+    database: Database | None = None
+
+
+class JobEntry(JobSettings):
+    """One database, where it goes, and when."""
+
+    name: JobName = Field(description="Unique; letters, digits, '.', '_', '-'")
+    database: Database
+    storage: TargetOrName = Field(description="The name of a storage, or one written inline")
+
+
+class JobsFile(Options):
+    """The whole file."""
+
+    version: Annotated[int, AfterValidator(_version)] = Field(json_schema_extra={"const": VERSION})
+    timezone: Zone = Field(default=DEFAULT_ZONE, description="The zone of cron, names, mails and logs")
+    workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256, description="Runs at once, all jobs together")
+    state_dir: FilePath | None = Field(default=None, description="Where the catalog and the locks are")
+    environment: str = Field(default=DEFAULT_ENVIRONMENT, min_length=1, description="What the logs call this place")
+    email: Email | None = None
+    seq: Seq | None = None
+    storages: Mapping[str, Target] = Field(default={}, description="Named targets")
+    defaults: Defaults = Defaults()
+    jobs: tuple[JobEntry, ...]
+
+
+def as_read(data: Mapping[str, Any], context: Mapping[str, Any]) -> JobsFile:
+    """Validate the file's plain data. Raises pydantic's ValidationError."""
+    return JobsFile.model_validate(data, context=dict(context))

@@ -1,0 +1,94 @@
+"""The configuration as the rest of the program sees it: resolved, validated, frozen."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from backupctl.config.problems import nearest
+from backupctl.config.schema import Email, Seq
+from backupctl.engines.base import EngineOptions
+from backupctl.errors import UsageError
+from backupctl.redact import Redactor
+from backupctl.storages.base import StorageOptions
+from backupctl.stream import Compression
+
+INLINE = "inline"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: what `defaults` and the top level say is already in it."""
+
+    name: str
+    database: EngineOptions
+    storage: StorageOptions
+    storage_name: str
+    cron: str
+    timezone: str
+    recipients: tuple[str, ...] = ()
+    compression: Compression = field(default_factory=Compression)
+    enabled: bool = True
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """The file. `jobs` are those that were asked for, in the file's order."""
+
+    version: int
+    timezone: str
+    workers: int
+    state_dir: Path
+    environment: str
+    email: Email | None
+    seq: Seq | None
+    storages: Mapping[str, StorageOptions]
+    jobs: tuple[Job, ...]
+
+    def job(self, name: str) -> Job:
+        """Raises UsageError when there is no such job."""
+        for job in self.jobs:
+            if job.name == name:
+                return job
+        raise unknown_job(name, [job.name for job in self.jobs])
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Takes every secret of this configuration out of a text."""
+        return Redactor(self._secrets())
+
+    def _secrets(self) -> Iterator[str]:
+        models: list[BaseModel | None] = [self.email, self.seq, *self.storages.values()]
+        for job in self.jobs:
+            models += [job.database, job.storage]
+        for model in models:
+            if model is not None:
+                yield from secrets_of(model)
+
+
+def secrets_of(value: object) -> Iterator[str]:
+    """Every secret's text within an option model."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for _, part in value:
+            yield from secrets_of(part)
+    elif isinstance(value, Mapping):
+        yield from secrets_of(tuple(value.values()))
+    elif isinstance(value, tuple | list | frozenset | set):
+        for part in value:
+            yield from secrets_of(part)
+
+
+def unknown_job(name: str, known: Iterable[str]) -> UsageError:
+    """The error for a job that the file doesn't have."""
+    names = list(known)
+    near = nearest(name, names)
+    if near:
+        hint = f"did you mean {near}?"
+    else:
+        hint = f"the jobs are {', '.join(names[:20])}" if names else "the file has no jobs"
+    return UsageError(f"there is no job named {name!r}", hint=hint)
