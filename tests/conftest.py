@@ -1,0 +1,122 @@
+"""The fixtures that every test may ask for, and the list of missing parts at the end of a run."""
+
+import contextlib
+import functools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from tests.parts.http_faults import HttpFaults
+from tests.parts.missing import SKIP_PREFIX, or_skip
+from tests.parts.postgres import POSTGRES_VERSIONS, PostgresServer
+from tests.parts.proxy import TcpProxy
+from tests.parts.s3 import RcloneServer, S3Server, WeedServer
+
+Part = TypeVar("Part", PostgresServer, TcpProxy, HttpFaults, WeedServer, RcloneServer)
+
+
+def pytest_configure() -> None:
+    # Without it, SIGTERM ends pytest with the servers left running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
+    """The session's server of a version, started when first asked for; leave it as it was."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(_starter(stack, PostgresServer))
+
+
+@pytest.fixture(scope="session", params=POSTGRES_VERSIONS)
+def postgres(request: pytest.FixtureRequest, postgres_server: Callable[[int], PostgresServer]) -> PostgresServer:
+    """The session's server of each version in turn."""
+    return postgres_server(request.param)
+
+
+@pytest.fixture
+def new_postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
+    """Starts servers of the test's own, to be killed and stopped at will."""
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, PostgresServer)
+
+
+@pytest.fixture(scope="session")
+def weed_server() -> Iterator[WeedServer]:
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, WeedServer)()
+
+
+@pytest.fixture(scope="session")
+def rclone_server() -> Iterator[RcloneServer]:
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, RcloneServer)()
+
+
+@pytest.fixture(scope="session", params=["weed_server", "rclone_server"])
+def s3_server(request: pytest.FixtureRequest) -> S3Server:
+    """Each of the session's S3 servers in turn; the bucket is shared, so use a prefix of your own."""
+    server: S3Server = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def new_weed_server() -> Iterator[Callable[[], WeedServer]]:
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, WeedServer)
+
+
+@pytest.fixture
+def new_rclone_server() -> Iterator[Callable[[], RcloneServer]]:
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, RcloneServer)
+
+
+@pytest.fixture
+def tcp_proxy() -> Iterator[Callable[[str, int], TcpProxy]]:
+    """Starts proxies in front of a host and port, which can break the connection."""
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, TcpProxy)
+
+
+@pytest.fixture
+def http_faults() -> Iterator[Callable[[str], HttpFaults]]:
+    """Starts proxies in front of an endpoint's URL, which can answer with errors of their own."""
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, HttpFaults)
+
+
+def _starter(stack: contextlib.ExitStack, kind: Callable[..., Part]) -> Callable[..., Part]:
+    def start(*args: object) -> Part:
+        part = or_skip(lambda: kind(*args))
+        stack.callback(part.close)
+        return part
+
+    return start
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter: pytest.TerminalReporter | None = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and os.environ.get("CI") and exitstatus == pytest.ExitCode.OK and _missing(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing = _missing(terminalreporter)
+    if missing:
+        terminalreporter.section("tests skipped for want of a part", red=True)
+    for reason, count in sorted(missing.items()):
+        terminalreporter.line(f"{count} skipped: {reason}")
+
+
+def _missing(reporter: pytest.TerminalReporter) -> dict[str, int]:
+    """How many tests were skipped for each part that could not be had."""
+    counts: dict[str, int] = {}
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
+        if reason.startswith(SKIP_PREFIX):
+            name = reason.removeprefix(SKIP_PREFIX)
+            counts[name] = counts.get(name, 0) + 1
+    return counts

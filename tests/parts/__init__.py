@@ -1,0 +1,1 @@
+"""The real servers that tests start, each private, on a free port, in a temporary folder."""
