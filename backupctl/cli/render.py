@@ -1,12 +1,16 @@
 """Everything that is shown to people: results on stdout, messages on stderr."""
 
+# ruff: noqa: TID251 -- this is the one module that may import rich
+
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 _WIDE = 100_000
 _SIZE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -101,11 +105,11 @@ def error(message: str, hint: str | None = None) -> None:
         _labelled("hint", "cyan", hint)
 
 
-def _labelled(label: str, colour: str, text: str) -> None:
+def _labelled(label: str, colour: str, text: str, on: "Console | None" = None) -> None:
     from rich.text import Text
 
     line = Text.assemble((f"{label}: ", f"bold {colour}"), _visible(text))
-    console(stderr=True).print(line, soft_wrap=True)
+    (on or console(stderr=True)).print(line, soft_wrap=True)
 
 
 def problems(found: Iterable[Complaint]) -> None:
@@ -168,3 +172,84 @@ def human_duration(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE}m {whole % _MINUTE:02d}s"
     return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE:02d}m"
+
+
+class Bars:
+    """One live progress bar a task on a terminal; elsewhere only the lines that are told in between."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self.live = self._console.is_terminal
+        self._progress = _progress(self._console) if self.live else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, name: str, *, total: int | None) -> None:
+        """Show a bar under this name, anew if it is there; `total` in bytes, None when nobody knows."""
+        self.end(name)
+        if self._progress:
+            self._tasks[name] = self._progress.add_task(_visible(name), total=total, text="")
+
+    def move(self, name: str, *, done: int, text: str) -> None:
+        """Set how many bytes are done; a guess that proves too small becomes what is done."""
+        if self._progress and name in self._tasks:
+            task = self._tasks[name]
+            total = self._progress.tasks[self._progress.task_ids.index(task)].total
+            grown = max(total, done) if total is not None else None
+            self._progress.update(task, completed=done, total=grown, text=text)
+
+    def advance(self, name: str, count: int) -> None:
+        """Add bytes to what is done."""
+        if self._progress and name in self._tasks:
+            self._progress.advance(self._tasks[name], count)
+
+    def end(self, name: str) -> None:
+        """Take the bar away."""
+        if self._progress and name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+    def note(self, text: str) -> None:
+        """Tell a line above the bars."""
+        self._console.print(_visible(text), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Warn in a line above the bars."""
+        _labelled("warning", "yellow", text, self._console)
+
+    def error(self, message: str, hint: str | None = None) -> None:
+        """Show an error above the bars."""
+        _labelled("error", "red", message, self._console)
+        if hint:
+            _labelled("hint", "cyan", hint, self._console)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Within the block the bars stand still, so that a question can be read and answered."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def __enter__(self) -> "Bars":
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+
+def _progress(on: "Console") -> "Progress":
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        TimeElapsedColumn(),
+        console=on,
+        transient=True,
+    )

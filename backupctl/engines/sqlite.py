@@ -143,7 +143,7 @@ def _explained(path: Path) -> Iterator[None]:
 _ADVICE = {
     "NOTADB": ("the file is not a SQLite database, or it is encrypted: correct database.path", False),
     "CANTOPEN": (
-        "give this user the right to read the file; a WAL-mode database also needs its folder writable",
+        "let this user read the file; in WAL mode its folder must be writable too",
         False,
     ),
     "READONLY": ("a WAL-mode database needs its folder writable for this user, or its -shm file there", False),

@@ -1,0 +1,170 @@
+"""`list` and `verify`: what is on the storage, and whether it is what its manifest says."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from backupctl import config
+from backupctl.cli import render
+from backupctl.cli.given import FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
+from backupctl.config import Config, Job
+from backupctl.errors import BackupctlError, ExitCode, IntegrityError
+from backupctl.model import DUMP_ROLE, Manifest
+from backupctl.process import Session
+from backupctl.repository import LATEST, Backup, Listing, Repository
+from backupctl.runner import engine_of, repository_of, storage_of
+from backupctl.state import StateFolder
+from backupctl.stream import CHUNK, Reader, Watch
+
+
+def register(app: typer.Typer) -> None:
+    app.command("list")(list_backups)
+    app.command("verify")(verify)
+
+
+def list_backups(
+    ctx: typer.Context, name: OptionalJobArgument = None, as_json: JsonOption = False, file: FileOption = None
+) -> None:
+    """List the backups that are whole, as the storage itself shows them. Only those can be restored."""
+    path = file_of(ctx, file)
+    configuration = config.load(path, jobs=None if name is None else [name], database=False)
+    found: list[tuple[Job, Manifest]] = []
+    code = ExitCode.OK
+    for job in configuration.jobs:
+        try:
+            listing = repository_of(job, storage_of(job)).listing()
+        except BackupctlError as error:
+            render.error(f"{job.name}: {configuration.redactor(error.message)}", error.hint)
+            code = error.exit_code
+            continue
+        found += [(job, manifest) for manifest in listing.good]
+        _warn_of_damage(job, listing)
+    if as_json:
+        render.json_document([manifest.model_dump(mode="json") for _, manifest in found])
+    elif found:
+        _table(found, datetime.now(UTC))
+    elif code is ExitCode.OK:
+        render.note("there are no backups yet")
+    raise typer.Exit(code)
+
+
+def _warn_of_damage(job: Job, listing: Listing) -> None:
+    for backup in listing.backups:
+        if backup.problem:
+            render.warn(f"{job.name}: {backup.manifest.id} is not listed: {backup.problem}")
+    for problem in listing.unreadable.values():
+        render.warn(f"{job.name}: {problem}")
+
+
+def _table(found: list[tuple[Job, Manifest]], now: datetime) -> None:
+    rows = []
+    for job, manifest in found:
+        dump = manifest.dump
+        started_at = manifest.started_at.astimezone(ZoneInfo(job.timezone))
+        rows.append(
+            (
+                job.name,
+                manifest.id,
+                f"{started_at:%Y-%m-%d %H:%M:%S %z}",
+                render.human_age((now - started_at).total_seconds()),
+                "?" if dump.dump_size is None else render.human_size(dump.dump_size),
+                render.human_size(dump.size),
+                f"{dump.dump_size / dump.size:.1f}x" if dump.dump_size and dump.size else "-",
+                manifest.engine,
+                manifest.server_version,
+                manifest.database,
+                str(len(manifest.warnings) or "-"),
+            )
+        )
+    columns = ("JOB", "BACKUP", "TIME", "AGE", "DUMP", "STORED", "RATIO", "ENGINE", "SERVER", "DATABASE", "WARNINGS")
+    render.table(columns, rows, right=("AGE", "DUMP", "STORED", "RATIO", "WARNINGS"))
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    id: str
+    job: str
+    ok: bool
+    problem: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.id, "job": self.job, "ok": self.ok, "problem": self.problem}
+
+
+def verify(
+    ctx: typer.Context,
+    name: JobArgument,
+    wanted: Annotated[
+        str, typer.Argument(metavar="[BACKUP]", help="An id, a unique beginning of one, or latest.")
+    ] = LATEST,
+    every: Annotated[bool, typer.Option("--all", help="Verify every backup of the job.")] = False,
+    as_json: JsonOption = False,
+    file: FileOption = None,
+) -> None:
+    """Read a backup back in full: sizes and sha256 of both sides, and the engine's own full read.
+
+    Exit: 0 it checks out, 3 it does not.
+    """
+    path = file_of(ctx, file)
+    configuration = config.load(path, jobs=[name], database=False)
+    job = configuration.job(name)
+    repository = repository_of(job, storage_of(job))
+    verdicts: list[_Verdict] = []
+    if every:
+        listing = repository.listing()
+        backups = list(listing.backups)
+        verdicts += [_Verdict(key, job.name, ok=False, problem=why) for key, why in listing.unreadable.items()]
+    else:
+        backups = [repository.find(wanted)]
+    verdicts = [_verdict(configuration, job, repository, backup) for backup in backups] + verdicts
+    _show(verdicts, as_json=as_json)
+    raise typer.Exit(ExitCode.OK if all(verdict.ok for verdict in verdicts) else ExitCode.INTEGRITY)
+
+
+def _show(verdicts: list[_Verdict], *, as_json: bool) -> None:
+    if as_json:
+        render.json_document([verdict.as_json() for verdict in verdicts])
+        return
+    if not verdicts:
+        render.note("there are no backups yet")
+    for verdict in verdicts:
+        if verdict.ok:
+            render.say(f"{verdict.job}: {verdict.id} checks out")
+        else:
+            render.error(f"{verdict.job}: {verdict.id} does not check out: {verdict.problem}")
+
+
+def _verdict(configuration: Config, job: Job, repository: Repository, backup: Backup) -> _Verdict:
+    manifest = backup.manifest
+    try:
+        if backup.problem:
+            raise IntegrityError(backup.problem)
+        with StateFolder(configuration.state_dir).working() as scratch, render.Bars() as bars:
+            _read_back(job, repository, manifest, Session(scratch, redact=configuration.redactor), bars)
+    except IntegrityError as error:
+        return _Verdict(manifest.id, job.name, ok=False, problem=configuration.redactor(error.message))
+    return _Verdict(manifest.id, job.name, ok=True, problem=None)
+
+
+def _read_back(job: Job, repository: Repository, manifest: Manifest, session: Session, bars: render.Bars) -> None:
+    bars.begin(manifest.id, total=sum(artifact.dump_size or 0 for artifact in manifest.artifacts))
+    for artifact in manifest.artifacts:
+        with closing(repository.open_dump(manifest, artifact.role)) as dump:
+            watched: Reader = Watch(dump, lambda count: bars.advance(manifest.id, count))
+            if artifact.role == DUMP_ROLE and manifest.engine == job.database.type:
+                engine_of(job, session).check_dump(
+                    manifest, watched, say=lambda text: bars.note(f"{job.name}: {manifest.id}: {text}")
+                )
+            # What the engine's reader left over has a sum too.
+            while watched.read(CHUNK):
+                pass
+    if manifest.engine != job.database.type:
+        bars.note(
+            f"{job.name}: {manifest.id} was made by {manifest.engine}, and the job is {job.database.type} now:"
+            " its sums were checked, its content was not"
+        )
+    bars.end(manifest.id)

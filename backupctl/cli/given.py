@@ -1,0 +1,23 @@
+"""The options that several commands share, and what they mean together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backupctl import config
+
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="The jobs file. [default: $BACKUPCTL_CONFIG, ./jobs.yaml, /etc/backupctl/]"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job of the file.")]
+OptionalJobArgument = Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job of the file; without, all.")]
+
+
+def file_of(ctx: typer.Context, own: Path | None) -> Path:
+    """The jobs file: named after the command, before it, or found. Raises UsageError."""
+    return config.find_file(own or ctx.obj)

@@ -1,0 +1,198 @@
+"""`restore`: put a backup into a database, or write its dump to a file."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+from zoneinfo import ZoneInfo
+
+import typer
+
+from backupctl import config
+from backupctl.cli import render
+from backupctl.cli.given import FileOption, JobArgument, file_of
+from backupctl.config import Job
+from backupctl.engines import ENGINES
+from backupctl.engines.base import Restore
+from backupctl.errors import BackupctlError, IntegrityError, UsageError
+from backupctl.model import Manifest
+from backupctl.process import Session
+from backupctl.repository import LATEST, Repository
+from backupctl.runner import engine_of, repository_of, storage_of
+from backupctl.state import StateFolder
+from backupctl.stream import CHUNK, Reader, Watch
+
+_STDOUT = "-"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("restore")(restore)
+
+
+def restore(
+    ctx: typer.Context,
+    name: JobArgument,
+    wanted: Annotated[
+        str, typer.Argument(metavar="[BACKUP]", help="An id, a unique beginning of one, or latest.")
+    ] = LATEST,
+    into: Annotated[
+        str | None,
+        typer.Option("--into", metavar="DATABASE", help="The database to restore into, made when it is not there."),
+    ] = None,
+    to_file: Annotated[
+        str | None, typer.Option("--to-file", metavar="PATH", help="Write the plain dump to a new file, - for stdout.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="TIME", help="The newest backup begun at or before this ISO time.")
+    ] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Replace a database that is not empty. Asks, unless --yes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    create_roles: Annotated[
+        bool, typer.Option("--create-roles", help="Make the roles that the backup names and the server lacks.")
+    ] = False,
+    owner: Annotated[
+        bool, typer.Option("--owner/--no-owner", help="--no-owner: all belongs to the restoring user; no grants.")
+    ] = True,
+    host: Annotated[str | None, typer.Option("--host", metavar="HOST", help="Another server.")] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="PORT")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER")] = None,
+    password_env: Annotated[
+        str | None, typer.Option("--password-env", metavar="VARIABLE", help="Variable with that user's password.")
+    ] = None,
+    file: FileOption = None,
+) -> None:
+    """Restore a backup into a database, or into a file.
+
+    Its sums are checked on the way, and a backup that does not match them is not restored.
+    Exit: 0 restored, 1 failed, 2 refused, 3 the backup does not check out.
+    """
+    if (into is None) == (to_file is None):
+        raise UsageError("it is not said where to restore to", hint="give --into DATABASE or --to-file PATH")
+    if at is not None and wanted != LATEST:
+        raise UsageError("a backup and --at were both given", hint="give one of the two")
+    overrides = _overrides(host=host, port=port, user=user, password_env=password_env)
+    path = file_of(ctx, file)
+    configuration = config.load(path, jobs=[name], database=into is not None, overrides={name: overrides})
+    job = configuration.job(name)
+    _refuse_strange_options(job, overrides)
+    with _redacted(configuration.redactor):
+        repository = repository_of(job, storage_of(job))
+        backup = repository.find(wanted, at=_moment(at, job) if at else None)
+        if backup.problem:
+            raise IntegrityError(
+                f"backup {backup.manifest.id} of job {name} is damaged: {backup.problem}",
+                hint=f"`backupctl list {name}` shows the backups that are whole",
+            )
+        with render.Bars() as bars:
+            if to_file is not None:
+                _write_out(repository, backup.manifest, to_file, bars)
+                return
+            assert into is not None
+            with StateFolder(configuration.state_dir).working() as scratch:
+                request = Restore(
+                    manifest=backup.manifest,
+                    open=lambda role: _watched(repository, backup.manifest, role, bars),
+                    into=into,
+                    clean=clean,
+                    owner=owner,
+                    create_roles=create_roles,
+                    confirm=lambda text: yes or _confirm(bars, text),
+                    say=lambda text: bars.note(f"{name}: {text}"),
+                )
+                bars.note(f"{name}: restoring {backup.manifest.id} into {into}")
+                _engine_restore(job, request, Session(scratch, redact=configuration.redactor))
+    render.say(f"{name}: restored {backup.manifest.id} into {into}")
+
+
+def _engine_restore(job: Job, request: Restore, session: Session) -> None:
+    if request.manifest.engine != job.database.type:
+        raise UsageError(
+            f"backup {request.manifest.id} was made by {request.manifest.engine}, and the job is {job.database.type}",
+            hint="restore with a job of that type, or write the dump out with --to-file",
+        )
+    engine_of(job, session).restore(request)
+
+
+def _overrides(*, host: str | None, port: int | None, user: str | None, password_env: str | None) -> dict[str, str]:
+    given = {
+        "host": host,
+        "port": None if port is None else str(port),
+        "user": user,
+        "password": None if password_env is None else f"${{{password_env}}}",
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _refuse_strange_options(job: Job, overrides: dict[str, str]) -> None:
+    strange = sorted(set(overrides) - ENGINES[job.database.type].connection_options)
+    if strange:
+        raise UsageError(f"a {job.database.type} database has no {', '.join(strange)}", hint="leave these options out")
+
+
+def _moment(text: str, job: Job) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text} is not an ISO time", hint="write 2026-01-31T03:30, with an offset if it is not in the job's zone"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(job.timezone))
+
+
+def _confirm(bars: render.Bars, text: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("--clean asks before it replaces anything, and nobody can answer here", hint="add --yes")
+    with bars.asking():
+        bars.warn(text)
+        return typer.confirm("Go on?", default=False, err=True)
+
+
+def _watched(repository: Repository, manifest: Manifest, role: str, bars: render.Bars) -> Reader:
+    artifact = manifest.artifact(role)
+    bars.begin(role, total=artifact.dump_size if artifact else None)
+    return Watch(repository.open_dump(manifest, role), lambda count: bars.advance(role, count))
+
+
+def _write_out(repository: Repository, manifest: Manifest, to_file: str, bars: render.Bars) -> None:
+    with _destination(to_file) as out, closing(_watched(repository, manifest, "dump", bars)) as dump:
+        while chunk := dump.read(CHUNK):
+            out.write(chunk)
+
+
+@contextmanager
+def _destination(to_file: str) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when it is whole; stdout can only be cut short."""
+    if to_file == _STDOUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(to_file)
+    if path.exists():
+        raise UsageError(f"{path} is there already", hint="remove it, or name another file")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(path)
+    except OSError as error:
+        raise BackupctlError(f"{path} could not be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _redacted(redact: Callable[[str], str]) -> Iterator[None]:
+    try:
+        yield
+    except BackupctlError as error:
+        error.args = (redact(error.message),)
+        error.hint = error.hint and redact(error.hint)
+        raise

@@ -1,0 +1,157 @@
+"""`run-once`: back jobs up now."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backupctl import config
+from backupctl.cancel import Cancellation
+from backupctl.cli import render
+from backupctl.cli.given import FileOption, JsonOption, file_of
+from backupctl.cli.watching import watcher
+from backupctl.config import Config, Job
+from backupctl.errors import BackupctlError, ExitCode, UsageError
+from backupctl.events import Run
+from backupctl.pool import Pool
+from backupctl.runner import Runner, storage_of
+from backupctl.state import StateFolder
+
+
+def register(app: typer.Typer) -> None:
+    app.command("run-once")(run_once)
+
+
+def run_once(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="JOB…", help="The jobs to run.")] = None,
+    all_jobs: Annotated[bool, typer.Option("--all", help="Run every enabled job.")] = False,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Run the enabled jobs that have this tag.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look at database and storage, say what a run would do, change nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+    file: FileOption = None,
+) -> None:
+    """Back up one or more jobs now.
+
+    Exit: 0 all succeeded, 1 one failed, 2 usage or configuration, 4 the job is already running, 130 interrupted.
+    """
+    path = file_of(ctx, file)
+    configuration, jobs = _chosen(path, names or [], all_jobs=all_jobs, tags=tags or [])
+    state = StateFolder(configuration.state_dir)
+    if dry_run:
+        raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
+    with watcher() as listener:
+        runs = Pool(configuration.workers, Runner(state, configuration.redactor, listener).run).run_all(jobs)
+    if as_json:
+        render.json_document([_as_json(run) for run in runs])
+    else:
+        _closing_table(runs)
+    raise typer.Exit(_exit_code([run.exit_code for run in runs]))
+
+
+def _chosen(path: Path, names: Sequence[str], *, all_jobs: bool, tags: Sequence[str]) -> tuple[Config, list[Job]]:
+    if sum(map(bool, (names, all_jobs, tags))) != 1:
+        raise UsageError("no jobs were named", hint="name jobs, or give --all, or --tag TAG; one of the three")
+    if names:
+        configuration = config.load(path, jobs=names)
+        return configuration, [configuration.job(name) for name in dict.fromkeys(names)]
+    configuration = config.load(path)
+    jobs = [job for job in configuration.jobs if job.enabled and (all_jobs or set(tags) & set(job.tags))]
+    if not jobs:
+        raise UsageError(
+            f"no enabled job has the tag {' or '.join(tags)}" if tags else "no job is enabled",
+            hint="`backupctl validate` shows the jobs",
+        )
+    return configuration, jobs
+
+
+def _rehearse(runner: Runner, jobs: Sequence[Job], *, as_json: bool) -> ExitCode:
+    codes: list[ExitCode] = []
+    documents: list[dict[str, Any]] = []
+    for job in jobs:
+        document: dict[str, Any] = {"job": job.name, "location": storage_of(job).location, "error": None, "hint": None}
+        try:
+            plan = runner.rehearse(job, Cancellation())
+        except BackupctlError as error:
+            codes.append(error.exit_code)
+            document |= {"error": runner.redact(error.message), "hint": error.hint and runner.redact(error.hint)}
+            if not as_json:
+                render.error(f"{job.name}: {document['error']}", document["hint"])
+        else:
+            parts = [
+                {"role": part.role, "suffix": part.suffix, "size_estimate": part.size_estimate} for part in plan.parts
+            ]
+            document |= {
+                "server_version": plan.server_version,
+                "client": plan.client,
+                "compression": job.compression.algorithm,
+                "artifacts": parts,
+                "warnings": [runner.redact(warning) for warning in plan.warnings],
+            }
+            if not as_json:
+                _say_plan(document)
+        documents.append(document)
+    if as_json:
+        render.json_document(documents)
+    return _exit_code(codes)
+
+
+def _say_plan(plan: dict[str, Any]) -> None:
+    for part in plan["artifacts"]:
+        estimate = part["size_estimate"]
+        about = f", about {render.human_size(estimate)} before compression" if estimate is not None else ""
+        render.say(
+            f"{plan['job']}: would store {part['role']} ({part['suffix']}, {plan['compression']}) in {plan['location']}"
+            f" with {plan['client']}, server {plan['server_version']}{about}"
+        )
+    for warning in plan["warnings"]:
+        render.warn(f"{plan['job']}: {warning}")
+
+
+def _closing_table(runs: Sequence[Run]) -> None:
+    render.table(
+        ("JOB", "OUTCOME", "BACKUP", "DUMPED", "STORED", "TOOK", "WHERE"),
+        [_row(run) for run in runs],
+        right=("DUMPED", "STORED", "TOOK"),
+    )
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    took = render.human_duration(run.seconds)
+    if run.manifest is None:
+        return (run.job, run.outcome.value, "-", "-", "-", took, run.location)
+    dump = run.manifest.dump
+    dumped = render.human_size(dump.dump_size) if dump.dump_size is not None else "?"
+    return (run.job, run.outcome.value, run.manifest.id, dumped, render.human_size(dump.size), took, run.location)
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    dump = run.manifest.dump if run.manifest else None
+    return {
+        "run_id": run.run_id,
+        "job": run.job,
+        "outcome": run.outcome.value,
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat(),
+        "backup_id": run.manifest.id if run.manifest else None,
+        "location": run.location,
+        "dump_size": dump.dump_size if dump else None,
+        "size": dump.size if dump else None,
+        "warnings": list(run.manifest.warnings) if run.manifest else [],
+        "error": run.error,
+        "hint": run.hint,
+    }
+
+
+def _exit_code(codes: Sequence[ExitCode]) -> ExitCode:
+    """One code for all: an interruption or a bug is said as such, else what all failures have in common, else 1."""
+    wrong = {code for code in codes if code != ExitCode.OK}
+    for loudest in (ExitCode.INTERRUPTED, ExitCode.BUG):
+        if loudest in wrong:
+            return loudest
+    return wrong.pop() if len(wrong) == 1 else ExitCode.RUN_FAILED if wrong else ExitCode.OK

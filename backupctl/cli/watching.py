@@ -1,0 +1,74 @@
+"""Shows what the runner says while it works: live bars on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backupctl.cli import render
+from backupctl.events import Dumping, Event, Finished, Listener, Progress, Run, Started, Warned
+from backupctl.model import DUMP_ROLE, Outcome
+
+_LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def watcher() -> Iterator[Listener]:
+    """A listener for the runner's events, of several jobs at once."""
+    lock = threading.Lock()
+    with render.Bars() as bars:
+        shown = _Watcher(bars)
+
+        def listen(event: Event) -> None:
+            with lock:
+                shown.hear(event)
+
+        yield listen
+
+
+class _Watcher:
+    def __init__(self, bars: render.Bars) -> None:
+        self._bars = bars
+        self._line_at: dict[str, float] = {}
+
+    def hear(self, event: Event) -> None:
+        match event:
+            case Started():
+                self._bars.note(f"{event.job}: {event.target} to {event.location}")
+            case Dumping():
+                self._begin(event)
+            case Progress():
+                self._progress(event)
+            case Warned():
+                self._bars.warn(f"{event.job}: {event.text}")
+            case Finished():
+                self._bars.end(event.job)
+                self._end(event.run)
+
+    def _begin(self, event: Dumping) -> None:
+        what = "dumping" if event.role == DUMP_ROLE else f"dumping {event.role}"
+        about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
+        self._bars.note(f"{event.job}: {what} with {event.client}, server {event.server_version}{about}")
+        self._bars.begin(event.job, total=event.size_estimate)
+        self._line_at[event.job] = time.monotonic() + _LINE_EVERY_S
+
+    def _progress(self, event: Progress) -> None:
+        sizes = f"{render.human_size(event.dumped)} dumped, {render.human_size(event.stored)} stored"
+        self._bars.move(event.job, done=event.dumped, text=f"{render.human_size(event.stored)} stored")
+        now = time.monotonic()
+        if not self._bars.live and now >= self._line_at.get(event.job, now + 1):
+            self._line_at[event.job] = now + _LINE_EVERY_S
+            self._bars.note(f"{event.job}: {sizes}")
+
+    def _end(self, run: Run) -> None:
+        if run.manifest is not None:
+            dump = run.manifest.dump
+            dumped = f"{render.human_size(dump.dump_size)} dumped, " if dump.dump_size is not None else ""
+            self._bars.note(
+                f"{run.job}: succeeded in {render.human_duration(run.seconds)}:"
+                f" {dumped}{render.human_size(dump.size)} stored as {run.manifest.id}"
+            )
+        elif run.outcome is Outcome.CANCELLED:
+            self._bars.error(f"{run.job}: cancelled; nothing was stored")
+        else:
+            self._bars.error(f"{run.job}: {run.error}", run.hint)

@@ -1,0 +1,46 @@
+"""The shared workers: several jobs at once, each on its own, and one stop for all of them."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+
+from backupctl.cancel import Cancellation
+from backupctl.config import Job
+from backupctl.events import Run
+
+
+class Pool:
+    """At most `workers` runs at once; the others wait their turn in the order they were given."""
+
+    def __init__(self, workers: int, run: Callable[[Job, Cancellation], Run]) -> None:
+        self._workers = workers
+        self._run = run
+
+    def run_all(self, jobs: Sequence[Job]) -> list[Run]:
+        """Run every job; one that fails stops no other. Ctrl-C or SIGTERM cancels those that run and wait."""
+        cancel = Cancellation()
+        with _stopping(cancel), ThreadPoolExecutor(self._workers, thread_name_prefix="run") as workers:
+            futures = [workers.submit(self._run, job, cancel) for job in jobs]
+            return [future.result() for future in futures]
+
+
+@contextmanager
+def _stopping(cancel: Cancellation) -> Iterator[None]:
+    """Within the block, SIGINT and SIGTERM cancel; a second one ends the process at once."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        # Not here: what cancelling calls may want a lock that this thread holds at this very moment.
+        threading.Thread(target=cancel.request, name="cancel", daemon=True).start()
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

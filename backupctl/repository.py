@@ -1,0 +1,169 @@
+"""The backups of one job on its storage: their keys, their commit, their listing, and reading them back."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from backupctl.cancel import Cancellation
+from backupctl.errors import IntegrityError, StorageError, UsageError
+from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
+from backupctl.storages.base import Storage, StoredObject
+from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
+
+LATEST = "latest"
+_MANIFEST_READERS = 8
+_MANIFEST_MOST_BYTES = 16 << 20
+# A file name has at most 255 bytes, of which time, digits and suffixes take up to 60; the manifest has the whole name.
+_DATABASE_MOST_CHARACTERS = 180
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A manifest as it was found on the storage; `problem` says why it is not a backup, None that it is one."""
+
+    manifest: Manifest
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a job has on its storage, the newest first, and the keys of manifests that could not be read."""
+
+    backups: tuple[Backup, ...]
+    unreadable: Mapping[str, str]
+
+    @property
+    def good(self) -> tuple[Manifest, ...]:
+        """Backups whose artifacts are all there with the sizes that their manifests say."""
+        return tuple(backup.manifest for backup in self.backups if backup.problem is None)
+
+
+class Repository:
+    """One job's corner of its storage."""
+
+    def __init__(self, job: str, storage: Storage, zone: ZoneInfo) -> None:
+        self._job = job
+        self._storage = storage
+        self._zone = zone
+
+    @property
+    def folder(self) -> str:
+        """What the keys of this job begin with, and no other job's."""
+        return f"{self._storage.prefix}{self._job}/"
+
+    def artifact_key(self, backup_id: BackupId, database: str, suffix: str) -> str:
+        """The key that DESIGN promises; date and time in the job's zone, with its offset."""
+        local = backup_id.started_at.astimezone(self._zone)
+        name = quote(database, safe="")[:_DATABASE_MOST_CHARACTERS].replace("~", "%7E") or "database"
+        return f"{self.folder}{local:%Y%m%d}/{name}_{local:%Y%m%dT%H%M%S%z}_{backup_id.digits}{suffix}"
+
+    def put(
+        self,
+        role: str,
+        key: str,
+        dump: Tap,
+        compression: Compression,
+        *,
+        metadata: Mapping[str, str],
+        size_estimate: int | None,
+        seen: Callable[[int], None],
+        cancel: Cancellation,
+    ) -> Artifact:
+        """Compress a dump and store it; `seen` is told of the bytes sent. Raises what the stages raise."""
+        sent = Tap(Watch(compress(dump, compression), seen))
+        self._storage.put(key, sent, metadata=metadata, size_estimate=size_estimate, cancel=cancel)
+        return Artifact(
+            role=role,
+            key=key,
+            size=sent.size,
+            sha256=sent.sha256,
+            dump_size=dump.size,
+            dump_sha256=dump.sha256,
+        )
+
+    def commit(self, manifest: Manifest) -> None:
+        """Store the manifest: from here on there is a backup."""
+        self._storage.put(manifest.key, BytesIO(manifest.to_json()), metadata={"job": self._job})
+
+    def discard(self, artifacts: tuple[Artifact, ...]) -> None:
+        """Take back artifacts that no manifest will name. A key without the right to delete leaves them: no backup."""
+        for artifact in artifacts:
+            try:
+                self._storage.delete(artifact.key)
+            except StorageError:
+                continue
+
+    def listing(self) -> Listing:
+        """Everything that this job's manifests say, held against what is stored. Raises StorageError."""
+        objects = {found.key: found for found in self._storage.list(self.folder)}
+        keys = [key for key in objects if key.endswith(MANIFEST_SUFFIX)]
+        with ThreadPoolExecutor(_MANIFEST_READERS) as readers:
+            read = list(readers.map(self._read_manifest, keys))
+        found = [manifest for manifest in read if isinstance(manifest, Manifest)]
+        backups = [Backup(manifest, _problem(manifest, objects)) for manifest in found]
+        backups.sort(key=lambda backup: (backup.manifest.started_at, backup.manifest.id), reverse=True)
+        unreadable = {key: problem for key, problem in zip(keys, read, strict=True) if isinstance(problem, str)}
+        return Listing(tuple(backups), unreadable)
+
+    def find(self, wanted: str, *, at: datetime | None = None) -> Backup:
+        """The backup that an id, a unique beginning of one, or `latest` means; with `at` the newest not after it.
+
+        `latest` and `at` only ever mean a good backup; an id may name a damaged one. Raises UsageError.
+        """
+        listing = self.listing()
+        if at is not None:
+            return self._newest([manifest for manifest in listing.good if manifest.started_at <= at], f"before {at}")
+        if wanted == LATEST:
+            return self._newest(listing.good, "that is whole")
+        matches = [backup for backup in listing.backups if backup.manifest.id.startswith(wanted)]
+        if len(matches) == 1:
+            return matches[0]
+        hint = f"`backupctl list {self._job}` shows their ids"
+        if matches:
+            ids = ", ".join(backup.manifest.id for backup in matches[:5])
+            raise UsageError(f"{wanted} is the beginning of {len(matches)} backups: {ids}", hint="give more of the id")
+        raise UsageError(f"job {self._job} has no backup {wanted} on {self._storage.location}", hint=hint)
+
+    def open_dump(self, manifest: Manifest, role: str = DUMP_ROLE) -> Reader:
+        """Read an artifact back, decompressed; ends only if both sums of the manifest hold. Raises IntegrityError."""
+        artifact = manifest.artifact(role)
+        if artifact is None:
+            raise UsageError(f"backup {manifest.id} has no artifact with the role {role}")
+        stored = Verified(
+            self._storage.open(artifact.key), Expected(f"artifact {artifact.key}", artifact.size, artifact.sha256)
+        )
+        dump = Expected(f"the dump in {artifact.key}", artifact.dump_size, artifact.dump_sha256)
+        return Verified(decompress(stored, manifest.compression), dump)
+
+    def _newest(self, manifests: list[Manifest] | tuple[Manifest, ...], which: str) -> Backup:
+        if not manifests:
+            raise UsageError(
+                f"job {self._job} has no backup {which} on {self._storage.location}",
+                hint=f"`backupctl list {self._job}` shows what there is",
+            )
+        return Backup(manifests[0])
+
+    def _read_manifest(self, key: str) -> Manifest | str:
+        try:
+            with closing(self._storage.open(key)) as reader:
+                manifest = Manifest.from_json(reader.read(_MANIFEST_MOST_BYTES), key=key)
+        except IntegrityError as error:
+            return str(error)
+        if manifest.key != key or manifest.job != self._job:
+            return f"the manifest {key} belongs to another place: it names {manifest.dump.key} of job {manifest.job}"
+        return manifest
+
+
+def _problem(manifest: Manifest, objects: Mapping[str, StoredObject]) -> str | None:
+    for artifact in manifest.artifacts:
+        stored = objects.get(artifact.key)
+        if stored is None:
+            return f"its artifact {artifact.key} is not there"
+        if stored.size != artifact.size:
+            return f"its artifact {artifact.key} has {stored.size} bytes where the manifest says {artifact.size}"
+    return None

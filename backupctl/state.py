@@ -1,0 +1,66 @@
+"""The state folder: one lock a job across processes, and each run's private scratch folder."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from backupctl.errors import BusyError, UsageError
+
+
+class StateFolder:
+    """Where a machine keeps what belongs to its runs. Nothing in it is needed to restore."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def running(self, job: str) -> Iterator[Path]:
+        """Hold the job's lock, with a private empty folder for the run, removed afterwards.
+
+        What a killed run left in its folder goes first. Raises BusyError when another process
+        holds the lock; the system releases it when its holder dies.
+        """
+        lock = FileLock(self._folder("locks") / f"{job}.lock", mode=0o600)
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(
+                f"job {job} is already running in another process", hint="wait until it has ended, then try again"
+            ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+        with held, self._emptied(self._folder("runs") / job) as folder:
+            yield folder
+
+    @contextmanager
+    def working(self) -> Iterator[Path]:
+        """A private folder for work that needs no job's lock, removed with all it holds."""
+        with self._emptied(self._folder("work") / secrets.token_hex(8)) as folder:
+            yield folder
+
+    @contextmanager
+    def _emptied(self, folder: Path) -> Iterator[Path]:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(mode=0o700)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, name: str) -> Path:
+        folder = self._path / name
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        return folder
+
+    def _unusable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the state folder {self._path} cannot be used: {error.strerror}",
+            hint="set state_dir in the file, or $BACKUPCTL_STATE_DIR, to a folder that this user can write",
+        )

@@ -1,0 +1,150 @@
+"""The members of the engine family, each with what the contract suite needs to know of its database."""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backupctl.engines.base import Engine, Preflight, Restore
+from backupctl.engines.sqlite import SqliteEngine, SqliteOptions
+from backupctl.model import DUMP_ROLE, Artifact, Manifest
+from backupctl.process import Session
+from backupctl.stream import CHUNK, Expected, Reader, Tap, Verified
+
+
+class Member(ABC):
+    """A real database of one kind, filled, and a place to restore it to."""
+
+    @abstractmethod
+    def engine(self, session: Session) -> Engine:
+        """The engine, pointed at the filled database."""
+
+    @abstractmethod
+    def missing(self, session: Session) -> Engine:
+        """The engine, pointed at a database that does not exist."""
+
+    @abstractmethod
+    def new_target(self) -> str:
+        """A database name that is not there yet."""
+
+    @abstractmethod
+    def exists(self, target: str) -> bool: ...
+
+    @abstractmethod
+    def content(self, target: str | None = None) -> Any:
+        """All of a database's rows as the database itself tells them; None is the filled one."""
+
+    @abstractmethod
+    def put_something_in(self, target: str) -> None:
+        """Make the target and put a table of its own in it."""
+
+
+class SqliteMember(Member):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "shop.sqlite"
+        self._targets = 0
+        with closing(sqlite3.connect(self._path)) as db, db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+            db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer REFERENCES customers, note, raw BLOB)")
+            db.executemany("INSERT INTO customers VALUES (?, ?)", [(n, f"käufer {n} 🛒") for n in range(500)])
+            db.executemany(
+                "INSERT INTO orders VALUES (?, ?, ?, ?)",
+                [(n, n % 500, None if n % 3 else "", bytes(range(256)) * 8) for n in range(3000)],
+            )
+
+    def engine(self, session: Session) -> Engine:
+        return SqliteEngine.build(SqliteOptions(path=self._path), session)
+
+    def missing(self, session: Session) -> Engine:
+        return SqliteEngine.build(SqliteOptions(path=self._folder / "nosuch.sqlite"), session)
+
+    def new_target(self) -> str:
+        self._targets += 1
+        return str(self._folder / f"restored {self._targets}.sqlite")
+
+    def exists(self, target: str) -> bool:
+        return Path(target).exists()
+
+    def content(self, target: str | None = None) -> Any:
+        with closing(sqlite3.connect(target or self._path)) as db:
+            return list(db.iterdump())
+
+    def put_something_in(self, target: str) -> None:
+        with closing(sqlite3.connect(target)) as db, db:
+            db.execute("CREATE TABLE precious (x)")
+            db.execute("INSERT INTO precious VALUES (1)")
+
+
+class Kept:
+    """A dump that was read to its end and is held in memory, as a storage would hold it."""
+
+    def __init__(self, engine: Engine, preflight: Preflight, dumps: dict[str, bytes], taps: dict[str, Tap]) -> None:
+        now = datetime.now(UTC)
+        self._dumps = dumps
+        self.manifest = Manifest(
+            id="20260101T000000Z-abcdef",
+            job="shop",
+            engine="any",
+            database=engine.database,
+            server_version=preflight.server_version,
+            client=preflight.client,
+            host="here",
+            started_at=now,
+            finished_at=now,
+            timezone="UTC",
+            format=engine.format,
+            compression="none",
+            artifacts=tuple(
+                Artifact(
+                    role=role, key=role, size=tap.size, sha256=tap.sha256, dump_size=tap.size, dump_sha256=tap.sha256
+                )
+                for role, tap in taps.items()
+            ),
+            details=preflight.details,
+            tool="tests",
+        )
+
+    def open(self, role: str = DUMP_ROLE) -> Reader:
+        artifact = self.manifest.artifact(role)
+        assert artifact is not None
+        return Verified(MemoryReader(self._dumps[role]), Expected(role, artifact.dump_size, artifact.dump_sha256))
+
+    def altered(self, change: Any) -> "Kept":
+        """The same backup with other bytes in its dump than its manifest says."""
+        other = object.__new__(Kept)
+        other.manifest = self.manifest
+        other._dumps = self._dumps | {DUMP_ROLE: change(self._dumps[DUMP_ROLE])}
+        return other
+
+    def request(self, into: str, **options: Any) -> Restore:
+        return Restore(manifest=self.manifest, open=self.open, into=into, **options)
+
+
+class MemoryReader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._data[self._at : self._at + size]
+        self._at += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        self._at = len(self._data)
+
+
+def keep(engine: Engine) -> Kept:
+    """Dump a database into memory."""
+    preflight = engine.preflight()
+    dumps: dict[str, bytes] = {}
+    taps: dict[str, Tap] = {}
+    for part in preflight.parts:
+        with closing(part.open()) as reader:
+            taps[part.role] = Tap(reader)
+            dumps[part.role] = b"".join(iter(lambda tap=taps[part.role]: tap.read(CHUNK), b""))
+    return Kept(engine, preflight, dumps, taps)
