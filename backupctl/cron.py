@@ -50,7 +50,7 @@ def next_fires(expression: str, zone: str, now: datetime, count: int) -> list[da
 @lru_cache(maxsize=1024)
 def describe(expression: str) -> str:
     """The expression in English words."""
-    # Imported late: it loads its translations' machinery, and only a table for people needs it.
-    from cron_descriptor import Options, get_description
+    # Imported late: only a table for people needs it.
+    from cron_descriptor import Options, get_description  # type: ignore[import-untyped]  # cron-descriptor 2.2 has none
 
-    return get_description(expression, Options(locale_code="en_US", use_24hour_time_format=True))
+    return str(get_description(expression, Options(locale_code="en_US", use_24hour_time_format=True)))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from email.utils import parseaddr
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -152,8 +152,3 @@ class JobsFile(Options):
     storages: Mapping[str, Target] = Field(default={}, description="Named targets")
     defaults: Defaults = Defaults()
     jobs: tuple[JobEntry, ...]
-
-
-def as_read(data: Mapping[str, Any], context: Mapping[str, Any]) -> JobsFile:
-    """Validate the file's plain data. Raises pydantic's ValidationError."""
-    return JobsFile.model_validate(data, context=dict(context))

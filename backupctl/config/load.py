@@ -1,0 +1,104 @@
+"""Reads the jobs file as a whole: text, nodes, variables, models, and at last the frozen configuration."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from backupctl.config.assemble import Overrides, Wanted, assemble
+from backupctl.config.check import Check
+from backupctl.config.interpolate import Interpolation
+from backupctl.config.schema import JobEntry, JobsFile
+from backupctl.config.source import Source
+from backupctl.config.tree import Fault, Node, Unreadable, compose
+from backupctl.config.tree import Mapping as MappingNode
+from backupctl.config.values import INLINE, Config, Job, unknown_job
+
+STATE_VARIABLE = "BACKUPCTL_STATE_DIR"
+_SYSTEM_STATE = Path("/var/lib/backupctl")
+
+
+def load(
+    path: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    jobs: Collection[str] | None = None,
+    database: bool = True,
+    overrides: Overrides | None = None,
+) -> Config:
+    """The configuration in the file.
+
+    `jobs`: None for every job, and then every variable of every enabled one is needed; else the jobs
+    with these names (a disabled one, too), and only what they use is needed and looked at.
+    `database=False`: variables of the jobs' databases are not needed; what has none keeps its text.
+    `overrides`: job name to key of its `database` to what is written there instead.
+    Raises InvalidFile with every mistake, ConfigError for a file that cannot be read, UsageError for an unknown job.
+    """
+    variables = os.environ if environ is None else environ
+    folder = path.absolute().parent
+    source = Source.read(path)
+    root, faults = _parsed(source)
+    assembly = assemble(root, Interpolation(variables, folder), Wanted(jobs, database, overrides or {}))
+    check = Check(assembly, folder)
+    model = check.model()
+    faults += [*assembly.faults, *check.faults]
+    if faults or model is None:
+        raise source.invalid(root, faults)
+    for name in jobs or ():
+        if name not in assembly.names:
+            raise unknown_job(name, assembly.names)
+    return _config(model, variables)
+
+
+def _parsed(source: Source) -> tuple[MappingNode, list[Fault]]:
+    try:
+        root, faults = compose(source.text)
+    except Unreadable as error:
+        raise source.unreadable(error) from None
+    if root is None:
+        empty = Node(0, 0, 0, 1)
+        raise source.invalid(empty, [Fault(empty, "the file is empty", "write a first one with: backupctl init")])
+    if not isinstance(root, MappingNode):
+        hint = "begin it with version: 1, and put the jobs under the key jobs"
+        raise source.invalid(root, [*faults, Fault(root, "the file must be a mapping of keys to values", hint)])
+    return root, faults
+
+
+def _config(model: JobsFile, environ: Mapping[str, str]) -> Config:
+    return Config(
+        version=model.version,
+        timezone=model.timezone,
+        workers=model.workers,
+        state_dir=model.state_dir or _state_dir(environ),
+        environment=model.environment,
+        email=model.email,
+        seq=model.seq,
+        storages=dict(model.storages),
+        jobs=tuple(_job(entry, model) for entry in model.jobs),
+    )
+
+
+def _job(entry: JobEntry, model: JobsFile) -> Job:
+    named = isinstance(entry.storage, str)
+    return Job(
+        name=entry.name,
+        database=entry.database,
+        storage=model.storages[entry.storage] if isinstance(entry.storage, str) else entry.storage,
+        storage_name=str(entry.storage) if named else INLINE,
+        cron=entry.cron,
+        timezone=entry.timezone or model.timezone,
+        recipients=entry.recipients,
+        compression=entry.compression,
+        enabled=entry.enabled,
+        tags=entry.tags,
+    )
+
+
+def _state_dir(environ: Mapping[str, str]) -> Path:
+    named = environ.get(STATE_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    if os.geteuid() == 0:
+        return _SYSTEM_STATE
+    # XDG Base Directory Specification: a relative path is to be ignored.
+    home = Path(environ.get("XDG_STATE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".local/state") / "backupctl"
