@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backupctl.cancel import Cancellation
 from backupctl.options import Options
@@ -33,6 +33,10 @@ class Storage(ABC):
 
     prefix: str = ""
     """What every key of ours begins with; empty, or ending in "/"."""
+
+    @abstractmethod
+    def __init__(self, options: Any) -> None:
+        """The storage for these options, of the class's own Options type; connects to nothing yet."""
 
     @property
     @abstractmethod
