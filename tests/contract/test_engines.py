@@ -1,13 +1,12 @@
 """What every engine promises, shown against real databases."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from backupctl.cancel import Cancellation
-from backupctl.engines.base import Engine
+from backupctl.engines.base import Engine, Part
 from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE
 from backupctl.process import Session
@@ -15,10 +14,10 @@ from tests.contract.engine_members import Member, SqliteMember, keep
 
 
 @pytest.fixture(params=["sqlite"])
-def member(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Member]:
+def member(request: pytest.FixtureRequest, tmp_path: Path) -> Member:
     folder = tmp_path / "database"
     folder.mkdir()
-    yield SqliteMember(folder)
+    return SqliteMember(folder)
 
 
 @pytest.fixture
@@ -74,7 +73,12 @@ def test_a_cancelled_dump_raises_instead_of_ending(member: Member, tmp_path: Pat
     session = Session(tmp_path, cancel)
     parts = member.engine(session).preflight().parts
     cancel.request()
-    with pytest.raises(CancelledError), closing(parts[0].open()) as reader:
+    with pytest.raises(CancelledError):
+        _read_all(parts[0])
+
+
+def _read_all(part: Part) -> None:
+    with closing(part.open()) as reader:
         while reader.read(1 << 20):
             pass
 

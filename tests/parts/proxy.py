@@ -33,6 +33,7 @@ class TcpProxy:
         self.to_client = Fault()
         self._refusing = False
         self.connections = 0
+        self.stalled = 0
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -45,6 +46,11 @@ class TcpProxy:
         """Reset every connection, those that there are and new ones, until `heal`."""
         self._refusing = True
         self._reset_all()
+
+    def release(self) -> None:
+        """What stalled goes on, and nothing stalls any more."""
+        self.to_server = self.to_client = Fault()
+        self._released.set()
 
     def heal(self) -> None:
         """No faults from now on; what stalled stays stalled."""
@@ -67,7 +73,7 @@ class TcpProxy:
         thread.start()
 
     def _accept(self) -> None:
-        while not self._released.is_set():
+        while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
@@ -102,6 +108,7 @@ class TcpProxy:
         if fault.bytes_per_second:
             self._released.wait(len(chunk) / fault.bytes_per_second)
         if fault.stall_after is not None and passed + len(chunk) > fault.stall_after:
+            self.stalled += 1
             self._released.wait()
         if fault.reset_after is not None and passed + len(chunk) > fault.reset_after:
             raise ConnectionResetError
