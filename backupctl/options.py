@@ -49,10 +49,10 @@ def _duration(value: object) -> object:
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 """A path; a relative one starts at the file's folder, `~` is the user's home."""
 
-Size = Annotated[int, BeforeValidator(_size)]
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str)]
 """Bytes, written `8MiB`."""
 
-Duration = Annotated[int, BeforeValidator(_duration)]
+Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str)]
 """Seconds, written `90s`, `15m`, `2h`, `1d`."""
 
 Secret = SecretStr

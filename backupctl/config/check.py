@@ -117,7 +117,17 @@ class Check:
         if is_secret(field) and isinstance(place.node, Scalar) and place.node.text:
             written.append((place.node.text, MASK))
         hide = dict(sorted((pair for pair in written if pair[0]), key=lambda pair: -len(pair[0])))
-        return fault_of(error, place.node, place.missing, place.holder, hide)
+        node = self._key(error["loc"]) if error["type"] == "extra_forbidden" else place.node
+        return fault_of(error, node, place.missing, place.holder, hide)
+
+    def _key(self, location: Location) -> Node:
+        """The key itself, where the location is that of its value."""
+        parent, name = self._place(location[:-1]).node, str(location[-1])
+        if not isinstance(parent, Mapping):
+            return parent
+        if name not in parent.entries and isinstance(defaults := self._assembly.root.get("defaults"), Mapping):
+            parent = defaults
+        return parent.entries[name][0]
 
     def _place(self, location: Location) -> _Place:
         steps = list(location)

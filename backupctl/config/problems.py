@@ -40,10 +40,7 @@ class InvalidFile(ConfigError):  # noqa: N818 -- it is named for what it says
     def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
         count = len(self.problems)
-        super().__init__(
-            f"{file} has {count} problem{'' if count == 1 else 's'}",
-            hint="backupctl validate shows each with its line",
-        )
+        super().__init__(f"{file} has {count} problem{'' if count == 1 else 's'}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

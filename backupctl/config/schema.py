@@ -16,7 +16,7 @@ from backupctl.engines.base import EngineOptions
 from backupctl.options import Duration, FilePath, Options, Secret
 from backupctl.storages import STORAGES
 from backupctl.storages.base import StorageOptions
-from backupctl.stream import Compression
+from backupctl.stream import Algorithm, Compression
 
 VERSION = 1
 DEFAULT_CRON = "0 */12 * * *"
@@ -84,7 +84,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Database = Annotated[EngineOptions, FamilyMember("database", ENGINES)]
 Target = Annotated[StorageOptions, FamilyMember("storage", STORAGES)]
 TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES, or_name=True)]
-CompressionOrWord = Annotated[Compression, BeforeValidator(_compression, json_schema_input_type=Compression | str)]
+CompressionOrWord = Annotated[Compression, BeforeValidator(_compression, json_schema_input_type=Compression | Algorithm)]
 
 
 class Email(Options):

@@ -104,7 +104,8 @@ class Places:
                 self._enter(value, below)
         elif isinstance(node, Sequence):
             for index, item in enumerate(node.items):
-                self._enter(item, f"{path}[{_job_name(item) if path == 'jobs' else None or index}]")
+                name = _job_name(item) if path == "jobs" else None
+                self._enter(item, f"{path}[{name or index}]")
 
 
 def _job_name(item: Node) -> str | None:

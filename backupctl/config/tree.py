@@ -139,7 +139,7 @@ class _Composer:
             return self._sequence(event, depth)
         assert isinstance(event, yaml.ScalarEvent)
         scalar = _at(Scalar, event)
-        plain = event.style is None and tag is None
+        plain = event.implicit[0] and tag is None
         scalar.text = None if plain and event.value in _NULLS else event.value
         return scalar
 

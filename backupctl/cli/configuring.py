@@ -1,0 +1,157 @@
+"""`validate`, `schema` and `init`: the jobs file itself."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backupctl import config, cron
+from backupctl.cli import render
+from backupctl.cli.given import FileOption, JsonOption, file_of
+from backupctl.config import Config, InvalidFile, Job, starter
+from backupctl.errors import ConfigError, ExitCode, UsageError
+from backupctl.process import Session
+from backupctl.runner import engine_of, storage_of
+
+_DEFAULT_OUTPUT = Path("jobs.yaml")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("validate")(validate)
+    app.command("schema")(schema)
+    app.command("init")(init)
+
+
+def validate(ctx: typer.Context, as_json: JsonOption = False, file: FileOption = None) -> None:
+    """Check the jobs file, and show its jobs or every mistake in it."""
+    path = file_of(ctx, file)
+    try:
+        configuration = config.load(path)
+    except InvalidFile as error:
+        if not as_json:
+            raise
+        render.json_document({"ok": False, "jobs": [], "problems": [problem.as_json() for problem in error.problems]})
+        raise typer.Exit(ExitCode.USAGE) from None
+    for text in _not_built_yet(configuration):
+        render.note(text)
+    now = datetime.now(UTC)
+    if as_json:
+        jobs = [_as_json(job, now) for job in configuration.jobs]
+        render.json_document({"ok": True, "jobs": jobs, "problems": []})
+    else:
+        _table(configuration, now)
+
+
+def _not_built_yet(configuration: Config) -> Iterator[str]:
+    """What the file says that nothing acts upon so far: nobody may be left believing otherwise."""
+    if any(job.recipients for job in configuration.jobs):
+        sender = "" if configuration.email else ", and the file has no email section to mail from"
+        yield f"note: recipients are checked, but mail is not built yet: nobody is mailed{sender}"
+    elif configuration.email:
+        yield "note: email is checked, but mail is not built yet: nobody is mailed"
+    if configuration.seq and configuration.seq.url:
+        yield "note: seq is checked, but sending logs is not built yet: nothing is sent there"
+
+
+def _table(configuration: Config, now: datetime) -> None:
+    if not configuration.jobs:
+        render.note("the file is valid, and has no jobs")
+        return
+    columns = ("JOB", "ENGINE", "DATABASE", "STORAGE", "WHEN", "NEXT", "RECIPIENTS")
+    render.table(columns, (_row(job, now) for job in configuration.jobs))
+
+
+def _row(job: Job, now: datetime) -> tuple[str, ...]:
+    upcoming = _next(job, now)
+    return (
+        job.name,
+        job.database.type,
+        _database(job),
+        f"{job.storage_name}: {storage_of(job).location}",
+        cron.describe(job.cron),
+        f"{upcoming:%Y-%m-%d %H:%M} {job.timezone}" if upcoming else "never: disabled",
+        ", ".join(job.recipients) or "-",
+    )
+
+
+def _as_json(job: Job, now: datetime) -> dict[str, Any]:
+    upcoming = _next(job, now)
+    return {
+        "job": job.name,
+        "enabled": job.enabled,
+        "engine": job.database.type,
+        "database": _database(job),
+        "storage": job.storage_name,
+        "location": storage_of(job).location,
+        "cron": job.cron,
+        "timezone": job.timezone,
+        "next_run_at": upcoming.isoformat() if upcoming else None,
+        "recipients": list(job.recipients),
+        "tags": list(job.tags),
+    }
+
+
+def _database(job: Job) -> str:
+    # No process is started to name a database: the session is never used.
+    return engine_of(job, Session(Path())).target
+
+
+def _next(job: Job, now: datetime) -> datetime | None:
+    if not job.enabled:
+        return None
+    return next(cron.fires(job.cron, job.timezone, now), None)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the jobs file, for editors."""
+    render.json_document(config.json_schema())
+
+
+def init(
+    ctx: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="What to write. [default: jobs.yaml]")
+    ] = None,
+    from_env: Annotated[
+        Path | None, typer.Option("--from-env", metavar="ENV", help="Make one job of a single-database .env file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
+) -> None:
+    """Write a first jobs file, with comments; or one made of an environment file."""
+    path = output or ctx.obj or _DEFAULT_OUTPUT
+    if from_env is None:
+        _write(path, starter.STARTER, force=force)
+        render.say(f"wrote {path}; edit it, then run: backupctl -f {path} validate")
+        return
+    variables = starter.read_env(from_env)
+    draft = starter.from_env(variables)
+    _write(path, draft.text, force=force)
+    for text in draft.notes:
+        render.note(text)
+    _warn_of_problems(path, draft, variables)
+    render.say(f"wrote {path}; set {', '.join(draft.references) or 'nothing'} in the environment that runs it")
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(
+            f"{path} is there already", hint="name another file with -o, or replace it with --force"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+
+
+def _warn_of_problems(path: Path, draft: starter.Draft, variables: dict[str, str]) -> None:
+    environ = dict.fromkeys(draft.references, "unset") | variables
+    try:
+        config.load(path, environ=environ)
+    except InvalidFile as error:
+        render.problems(error.problems)
+        render.warn(f"{path} is written, but {error.message.removeprefix(f'{path} ')} to be solved first")
+    except ConfigError as error:
+        render.warn(error.message)
