@@ -10,7 +10,7 @@ from backupctl.engines.postgres.dump import Dumping, checked_dump
 from backupctl.engines.postgres.facts import Facts
 from backupctl.engines.postgres.load import read_archive
 from backupctl.engines.postgres.options import PostgresOptions
-from backupctl.engines.postgres.privileges import Findings, refuse_unreadable
+from backupctl.engines.postgres.privileges import Survey, refuse_unreadable
 from backupctl.engines.postgres.psql import Psql
 from backupctl.engines.postgres.restore import Restoration
 from backupctl.errors import ToolMissingError
@@ -24,7 +24,7 @@ _GLOBALS_SUFFIX = ".globals.sql"
 @dataclass(frozen=True)
 class _Found:
     facts: Facts
-    findings: Findings
+    survey: Survey
 
 
 class PostgresEngine(Engine):
@@ -55,15 +55,15 @@ class PostgresEngine(Engine):
         psql = Psql(str(self._clients.any("psql").program), self._connection, self._options.name)
         facts = Facts.of(psql)
         pg_dump = self._clients.not_older("pg_dump", facts.major, than=f"the server's PostgreSQL {facts.version}")
-        findings = Findings.of(psql)
+        survey = Survey.of(psql)
         # Where a part is left out on purpose, that part need not be readable: pg_dump is the judge.
         if not self._options.leaves_out:
-            refuse_unreadable(findings, facts)
+            refuse_unreadable(survey, facts)
         return Preflight(
             server_version=facts.version,
             client=str(pg_dump),
-            parts=tuple(self._parts(pg_dump, facts, findings)),
-            warnings=tuple(self._warnings(pg_dump, _Found(facts, findings))),
+            parts=tuple(self._parts(pg_dump, facts, survey)),
+            warnings=tuple(self._warnings(pg_dump, _Found(facts, survey))),
             details=facts.details,
         )
 
@@ -83,12 +83,12 @@ class PostgresEngine(Engine):
     def restore(self, request: Restore) -> None:
         Restoration(self._connection, self._clients, request).run()
 
-    def _parts(self, pg_dump: Client, facts: Facts, findings: Findings) -> list[Part]:
+    def _parts(self, pg_dump: Client, facts: Facts, survey: Survey) -> list[Part]:
         dumping = Dumping(self._connection)
         parts = [Part(DUMP_ROLE, self._options.suffix, lambda: dumping.open_dump(pg_dump), facts.size)]
         if self._options.globals:
             pg_dumpall = self._clients.not_older("pg_dumpall", facts.major, than=f"PostgreSQL {facts.version}")
-            passwords = findings.reads_passwords
+            passwords = survey.reads_passwords
             parts.append(
                 Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, lambda: dumping.open_globals(pg_dumpall, passwords=passwords))
             )
@@ -96,13 +96,13 @@ class PostgresEngine(Engine):
 
     def _warnings(self, pg_dump: Client, found: _Found) -> list[str]:
         options, facts = self._options, found.facts
-        warnings = found.findings.warnings(facts)
+        warnings = found.survey.warnings(facts)
         if options.leaves_out:
             warnings.append(
                 f"extra_args leave out a part of the database ({' '.join(options.leaves_out)}); "
                 "with a filter for schemas or tables, large objects and extensions are left out too"
             )
-        if options.globals and not found.findings.reads_passwords:
+        if options.globals and not found.survey.reads_passwords:
             warnings.append(
                 f'the globals are without the passwords of roles, which the user "{facts.user}" may not read'
             )

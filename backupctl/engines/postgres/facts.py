@@ -57,7 +57,7 @@ _OWNED = " UNION ALL ".join(
 
 # row_to_json of pg_database instead of its columns: they were renamed in PostgreSQL 17 and added to in 15 and 16.
 _FACTS = f"""
-WITH here AS (SELECT d.oid, d.*, to_jsonb(d) AS columns FROM pg_database d WHERE datname = current_database()),
+WITH here AS (SELECT d.*, to_jsonb(d) AS columns FROM pg_database d WHERE datname = current_database()),
 dependency AS (
   SELECT s.classid, s.objid, s.deptype, pg_get_userbyid(s.refobjid) AS role
   FROM pg_shdepend s, here

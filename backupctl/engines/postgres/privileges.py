@@ -11,7 +11,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Findings:
+class Survey:
     """What in the database this user cannot read, and what no dump of it holds. Names are quoted for SQL."""
 
     schemas: list[str]
@@ -27,7 +27,7 @@ class Findings:
 
     @classmethod
     def of(cls, psql: Psql) -> Self:
-        answer: dict[str, Any] = psql.ask(_FINDINGS)
+        answer: dict[str, Any] = psql.ask(_SURVEY)
         return cls(**answer)
 
     def warnings(self, facts: Facts) -> list[str]:
@@ -79,14 +79,14 @@ class Findings:
         # pg_read_all_data does not cover large objects (PostgreSQL 14 to 18).
         return (
             "DO $$ DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP "
-            f"EXECUTE 'GRANT SELECT ON LARGE OBJECT ' || o || {literal(' TO ' + user)}; "  # noqa: S608 -- quoted
+            f"EXECUTE 'GRANT SELECT ON LARGE OBJECT ' || o || {literal(' TO ' + user)}; "
             "END LOOP; END $$;"
-        )
+        )  # noqa: S608 -- quoted
 
 
-def refuse_unreadable(findings: Findings, facts: Facts) -> None:
+def refuse_unreadable(survey: Survey, facts: Facts) -> None:
     """Raise EngineError when the dump would fail for want of a right."""
-    problems = findings.problems(facts)
+    problems = survey.problems(facts)
     if problems:
         what = ", and ".join(problem for problem, _ in problems)
         raise EngineError(
@@ -100,8 +100,9 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+# CASE, since PostgreSQL evaluates an AND in any order, and has_sequence_privilege refuses a table.
 # pg_dump asks for SELECT on what it locks (tables, partitioned tables) and on sequences; not on views.
-_FINDINGS = f"""
+_SURVEY = f"""
 WITH relation AS (
   SELECT c.oid, c.relkind, c.relpersistence, n.oid AS schema, format('%I.%I', n.nspname, c.relname) AS name
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -123,7 +124,7 @@ SELECT json_build_object(
   'tables', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM relation
     WHERE relkind IN ('r', 'p') AND NOT has_table_privilege(oid, 'SELECT')),
   'sequences', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM relation
-    WHERE relkind = 'S' AND NOT has_sequence_privilege(oid, 'SELECT')),
+    WHERE CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'SELECT') ELSE false END),
   'row_security', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM relation
     WHERE relkind IN ('r', 'p') AND row_security_active(oid)),
   'large_objects', (SELECT coalesce(json_agg(oid::bigint ORDER BY oid), '[]') FROM large_object),

@@ -58,7 +58,8 @@ def _inspection(into: str, details: Details) -> str:
     WHERE name NOT IN (SELECT rolname FROM pg_roles)),
   'foreign_owners', (SELECT coalesce(json_agg(name), '[]') FROM {wanted("owners")}
     JOIN pg_roles ON rolname = name WHERE NOT pg_has_role(oid, 'MEMBER')),
-  'missing_extensions', (SELECT coalesce(json_agg(name), '[]') FROM json_array_elements_text({extensions}) AS wanted(name)
+  'missing_extensions', (SELECT coalesce(json_agg(name), '[]')
+    FROM json_array_elements_text({extensions}) AS wanted(name)
     WHERE name NOT IN (SELECT e.name FROM pg_available_extensions e)),
   'missing_tablespaces', (SELECT coalesce(json_agg(name), '[]') FROM {wanted("tablespaces")}
     WHERE name NOT IN (SELECT spcname FROM pg_tablespace)),
@@ -150,9 +151,8 @@ def properties(name: str, details: Details, *, owner: bool) -> list[str]:
     statements = []
     if details.get("comment"):
         statements.append(f"COMMENT ON DATABASE {database} IS {literal(details['comment'])};")
-    for setting in details.get("settings", []):
-        if owner or setting["role"] is None:
-            statements.append(_setting(database, setting))
+    settings = [setting for setting in details.get("settings", []) if owner or setting["role"] is None]
+    statements += [_setting(database, setting) for setting in settings]
     if owner and details:
         statements += _grants(database, details["grants"])
         statements.append(f"ALTER DATABASE {database} OWNER TO {identifier(details['owner'])};")
