@@ -1,7 +1,6 @@
 """The only module that starts processes: each in its own group, drained, waited for, and its exit code checked."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess  # noqa: TID251 -- this is the one module that may
@@ -10,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import Protocol, Self
 
 from backupctl.cancel import Cancellation
 from backupctl.errors import EngineError, ToolMissingError
+from backupctl.pipes import LINGER_S, PIPE_BYTES, Pipe, Tail
 from backupctl.redact import Redactor
 
-PIPE_BYTES = 1 << 20  # Linux's largest for an unprivileged process: fewer switches between us and the tool
-STDERR_TAIL = 16 << 10
 GRACE_S = 5.0  # between SIGTERM and SIGKILL
 PROBE_TIMEOUT_S = 60.0
 
@@ -96,7 +94,7 @@ class Session:
         """A 0600 file in the run's private folder, for what must not stand in an argv or environment."""
         path = self.scratch / name
         path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(content)
         return path
 
@@ -109,7 +107,7 @@ class ProcessReader:
         self._ended = False
 
     def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes until the end; b"" only after exit code 0. Raises ProcessError, CancelledError."""
+        """Exactly `size` bytes until the end; b"" only after exit code 0. Raises EngineError, CancelledError."""
         chunks: list[bytes] = []
         missing = size
         while missing and not self._ended:
@@ -135,10 +133,14 @@ class ProcessReader:
 class _Child:
     def __init__(self, argv: Sequence[str], session: Session, *, env: Mapping[str, str] | None, stdin: int) -> None:
         self._argv = list(argv)
+        self._tool = Path(self._argv[0]).name
         self._session = session
-        self._stderr = b""
+        self._killer: threading.Timer | None = None
+        self._abandoned = threading.Event()
         self._reaped = False
+        self._unreported = False
         self._lock = threading.Lock()
+        self._reaping = threading.Lock()
         session.cancel.check()
         try:
             self._process = subprocess.Popen(
@@ -154,31 +156,33 @@ class _Child:
             raise ToolMissingError(f"the program {self._argv[0]} is not installed") from error
         except OSError as error:
             raise EngineError(f"the program {self._argv[0]} could not be started: {error.strerror}") from error
-        self._stdout = _pipe(self._process.stdout)
-        _widen(self._stdout)
-        self._drains = [self._drain(_pipe(self._process.stderr))]
+        except ValueError as error:  # a NUL character, or half of a surrogate pair
+            raise EngineError(f"the program {self._argv[0]} could not be started: {error}") from error
+        self._stdin = Pipe(self._process.stdin, self._abandoned) if self._process.stdin else None
+        self._stdout = Pipe(self._process.stdout, self._abandoned)
+        self._stdout.widen()
+        self._tails = [Tail(Pipe(self._process.stderr, self._abandoned))]
         self._cancelling = session.cancel.calling(self._stop)
         self._cancelling.__enter__()
 
     def read_some(self, size: int) -> bytes:
-        return os.read(self._stdout.fileno(), size)
+        if self._reaped:
+            raise EngineError(f"{self._tool} was stopped before the end of its output")
+        return self._stdout.read(size)
 
     def write_all(self, source: Source) -> None:
-        stdin = _pipe(self._process.stdin)
-        _widen(stdin)
+        assert self._stdin
+        self._stdin.widen()
         try:
             while chunk := source.read(PIPE_BYTES):
                 self._session.cancel.check()
-                view = memoryview(chunk)
-                while view:
-                    view = view[stdin.write(view) or 0 :]
-            stdin.close()
+                self._stdin.write(chunk)
         except BrokenPipeError:
-            # The program gave up reading; its exit code and its stderr say why.
-            with contextlib.suppress(BrokenPipeError):
-                stdin.close()
+            # The program gave up reading; its exit code and its messages say why.
+            self._stdin.close()
             self.finish()
-            raise EngineError(f"{Path(self._argv[0]).name} stopped reading before the end of the dump") from None
+            raise EngineError(f"{self._tool} stopped reading before the end of its input") from None
+        self._stdin.close()
 
     def communicate(self, data: bytes, timeout: float | None) -> bytes:
         expired = threading.Event()
@@ -195,13 +199,12 @@ class _Child:
         writer.start()
         try:
             output = b"".join(iter(lambda: self.read_some(PIPE_BYTES), b""))
+            self._reap()
             writer.join()
-            try:
-                self.finish()
-            except ProcessError as error:
-                if expired.is_set():
-                    raise EngineError(f"{error.tool} did not answer within {timeout:.0f} s", transient=True) from error
-                raise
+            self._session.cancel.check()
+            if expired.is_set():
+                raise EngineError(f"{self._tool} did not answer within {timeout:g} s", transient=True)
+            self.finish()
         finally:
             if timer:
                 timer.cancel()
@@ -209,17 +212,22 @@ class _Child:
 
     def drain_stdout(self) -> None:
         """Read what the program says on stdout too, so that it never waits for us; it belongs to its messages."""
-        self._drains.append(self._drain(self._stdout))
+        self._tails.append(Tail(self._stdout))
 
     def finish(self) -> None:
         """Wait for the program and raise unless it succeeded."""
         self._reap()
         self._session.cancel.check()
+        if self._unreported:
+            raise EngineError(
+                f"it is not known whether {self._tool} succeeded: the system reported no exit code",
+                hint="start backupctl from something that does not ignore the signal SIGCHLD",
+            )
         if self._process.returncode != 0:
             raise ProcessError(self._argv, self._process.returncode, self.messages())
 
     def messages(self) -> str:
-        return self._session.redact(self._stderr.decode(errors="replace"))
+        return self._session.redact("".join(tail.text() for tail in self._tails))
 
     def close(self) -> None:
         if not self._reaped:
@@ -235,28 +243,24 @@ class _Child:
         self.close()
 
     def _write(self, data: bytes) -> None:
-        stdin = _pipe(self._process.stdin)
-        with contextlib.suppress(BrokenPipeError), stdin:
-            stdin.write(data)
-
-    def _drain(self, stream: IO[bytes]) -> threading.Thread:
-        thread = threading.Thread(target=self._keep_tail, args=(stream,), daemon=True)
-        thread.start()
-        return thread
-
-    def _keep_tail(self, stream: IO[bytes]) -> None:
-        # An undrained stderr stops the program at about 64 KiB.
-        with contextlib.suppress(OSError, ValueError), stream:
-            while chunk := os.read(stream.fileno(), STDERR_TAIL):
-                with self._lock:
-                    self._stderr = (self._stderr + chunk)[-STDERR_TAIL:]
+        assert self._stdin
+        with contextlib.suppress(OSError, ValueError):
+            self._stdin.write(data)
+        self._stdin.close()
 
     def _stop(self) -> None:
         """SIGTERM to the whole group now, SIGKILL after a grace; never waits, so it can be called on cancel."""
         self._signal(signal.SIGTERM)
-        killer = threading.Timer(GRACE_S, self._signal, (signal.SIGKILL,))
-        killer.daemon = True
-        killer.start()
+        with self._lock:
+            if self._killer or self._reaped:
+                return
+            self._killer = threading.Timer(GRACE_S, self._kill)
+            self._killer.daemon = True
+            self._killer.start()
+
+    def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._abandoned.set()
 
     def _signal(self, number: signal.Signals) -> None:
         with self._lock:
@@ -265,39 +269,42 @@ class _Child:
                     os.killpg(self._process.pid, number)
 
     def _reap(self) -> None:
-        if self._reaped:
-            return
-        # WNOWAIT keeps the process id ours until the rest of its group is gone: what the program
-        # started and left behind goes with it, and never a stranger that was given the same id.
-        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        self._signal(signal.SIGKILL)
+        with self._reaping:
+            if not self._reaped:
+                self._wait()
+                self._cancelling.__exit__(None, None, None)
+                self._let_go()
+
+    def _wait(self) -> None:
+        try:
+            # WNOWAIT keeps the process id ours until the rest of its group is gone: what the program
+            # started and left behind goes with it, and never a stranger that was given the same id.
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            self._signal(signal.SIGKILL)
+        except ChildProcessError:
+            # With SIGCHLD ignored the kernel keeps no exit code, and Popen would say 0.
+            self._unreported = True
         with self._lock:
             self._process.wait()
             self._reaped = True
-        self._cancelling.__exit__(None, None, None)
-        for drain in self._drains:
-            drain.join()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with contextlib.suppress(OSError):
-                    stream.close()
+            if self._killer:
+                self._killer.cancel()
+
+    def _let_go(self) -> None:
+        for tail in self._tails:
+            tail.join(LINGER_S)
+        self._abandoned.set()
+        for tail in self._tails:
+            tail.join()
+        for pipe in (self._stdin, self._stdout):
+            if pipe:
+                pipe.close()
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     # Messages in English, so that ours can quote and recognize them.
     return inherited | {"LC_ALL": "C.UTF-8"} | dict(extra)
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
-
-
-def _widen(stream: IO[bytes]) -> None:
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _signal_name(number: int) -> str:
