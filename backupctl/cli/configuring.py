@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,7 +102,12 @@ def _database(job: Job) -> str:
 def _next(job: Job, now: datetime) -> datetime | None:
     if not job.enabled:
         return None
-    return next(cron.fires(job.cron, job.timezone, now), None)
+    return _first_fire(job.cron, job.timezone, now)
+
+
+@lru_cache(maxsize=1024)  # of many jobs, most share a schedule
+def _first_fire(expression: str, zone: str, now: datetime) -> datetime | None:
+    return next(cron.fires(expression, zone, now), None)
 
 
 def schema() -> None:

@@ -61,21 +61,37 @@ def _visible(value: object) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print a table on stdout. Columns named in `right` are aligned to the right."""
+    out = console()
+    cells = [[_visible(cell) for cell in row] for row in rows]
+    if out.is_terminal:
+        _grid(out, columns, cells, right)
+    else:
+        out.file.writelines(_aligned([list(columns), *cells], [name in right for name in columns]))
+
+
+def _grid(out: "Console", columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    out = console()
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in columns:
         grid.add_column(Text(name), overflow="fold", justify="right" if name in right else "left")
     for row in rows:
-        grid.add_row(*(Text(_visible(cell)) for cell in row))
-    if out.is_terminal:
-        out.print(grid)
-        return
-    with out.capture() as capture:
-        out.print(grid)
-    out.file.write("".join(line.rstrip() + "\n" for line in capture.get().splitlines()))
+        grid.add_row(*(Text(cell) for cell in row))
+    out.print(grid)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    """The rows in columns, whole: for a file or a pipe nothing is folded, however long it is."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        cells = (
+            blank + cell if to_right else cell + blank for cell, blank, to_right in zip(row, blanks, right, strict=True)
+        )
+        yield "  ".join(cells).rstrip() + "\n"
 
 
 def json_document(document: Any) -> None:
@@ -85,12 +101,12 @@ def json_document(document: Any) -> None:
 
 def say(text: str) -> None:
     """Print one line of a result on stdout."""
-    console().print(_visible(text), soft_wrap=True)
+    _print(console(), (_visible(text), ""))
 
 
 def note(text: str) -> None:
     """Tell something on stderr that is good to know."""
-    console(stderr=True).print(_visible(text), soft_wrap=True)
+    _print(console(stderr=True), (_visible(text), ""))
 
 
 def warn(text: str) -> None:
@@ -106,10 +122,17 @@ def error(message: str, hint: str | None = None) -> None:
 
 
 def _labelled(label: str, colour: str, text: str, on: "Console | None" = None) -> None:
+    _print(on or console(stderr=True), (f"{label}: ", f"bold {colour}"), (_visible(text), ""))
+
+
+def _print(to: "Console", *parts: tuple[str, str]) -> None:
+    """Print one line of parts, each with its style."""
+    if not to.is_terminal:
+        to.file.write("".join(text for text, _ in parts) + "\n")
+        return
     from rich.text import Text
 
-    line = Text.assemble((f"{label}: ", f"bold {colour}"), _visible(text))
-    (on or console(stderr=True)).print(line, soft_wrap=True)
+    to.print(Text.assemble(*parts), soft_wrap=True)
 
 
 def problems(found: Iterable[Complaint]) -> None:
@@ -120,27 +143,24 @@ def problems(found: Iterable[Complaint]) -> None:
 
 
 def _problem(err: "Console", problem: Complaint) -> None:
-    from rich.text import Text
-
     path = f" {problem.path}:" if problem.path else ""
-    err.print(Text.assemble((problem.place, "bold"), f":{path} ", (problem.message, "red")), soft_wrap=True)
+    _print(err, (problem.place, "bold"), (f":{_visible(path)} ", ""), (_visible(problem.message), "red"))
     if problem.source:
         _underlined(err, problem)
     if problem.hint:
-        err.print(Text.assemble(("  hint: ", "cyan"), _visible(problem.hint)), soft_wrap=True)
+        _print(err, ("  hint: ", "cyan"), (_visible(problem.hint), ""))
 
 
 def _underlined(err: "Console", problem: Complaint) -> None:
     from rich.cells import cell_len
-    from rich.text import Text
 
-    source = _visible(problem.source.replace("\t", " "))
+    source = "".join(char if char.isprintable() else " " for char in problem.source)
     begin, end = problem.span
     margin = f"{problem.line:>6} | "
     blank = " " * (len(margin) - 2) + "| "
     carets = " " * cell_len(source[:begin]) + "^" * max(1, cell_len(source[begin:end]))
-    err.print(Text.assemble((margin, "dim"), source), soft_wrap=True)
-    err.print(Text.assemble((blank, "dim"), (carets, "red")), soft_wrap=True)
+    _print(err, (margin, "dim"), (source, ""))
+    _print(err, (blank, "dim"), (carets, "red"))
 
 
 def human_size(size: int) -> str:

@@ -84,7 +84,9 @@ Address = Annotated[str, AfterValidator(_address)]
 Database = Annotated[EngineOptions, FamilyMember("database", ENGINES)]
 Target = Annotated[StorageOptions, FamilyMember("storage", STORAGES)]
 TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES, or_name=True)]
-CompressionOrWord = Annotated[Compression, BeforeValidator(_compression, json_schema_input_type=Compression | Algorithm)]
+CompressionOrWord = Annotated[
+    Compression, BeforeValidator(_compression, json_schema_input_type=Compression | Algorithm)
+]
 
 
 class Email(Options):

@@ -133,15 +133,14 @@ class _Composer:
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", _TEXT_TAG):
             self.faults.append(Fault(_node(event), "a YAML tag (!...) has no meaning here", _QUOTE_IT))
+        if isinstance(event, yaml.ScalarEvent):
+            scalar = _at(Scalar, event)
+            plain = event.implicit[0] and tag is None
+            scalar.text = None if plain and event.value in _NULLS else event.value
+            return scalar
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(event, depth)
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(event, depth)
-        assert isinstance(event, yaml.ScalarEvent)
-        scalar = _at(Scalar, event)
-        plain = event.implicit[0] and tag is None
-        scalar.text = None if plain and event.value in _NULLS else event.value
-        return scalar
+        return self._sequence(event, depth)
 
     def _aliased(self, event: yaml.AliasEvent) -> Node:
         name = event.anchor
