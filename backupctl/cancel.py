@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from backupctl.errors import CancelledError
 
@@ -26,8 +26,9 @@ class Cancellation:
                 return
             self._event.set()
             callbacks = list(self._callbacks)
-        for callback in callbacks:
-            callback()
+        with ExitStack() as stack:  # runs them all, also when one raises
+            for callback in reversed(callbacks):
+                stack.callback(callback)
 
     def check(self) -> None:
         """Raise CancelledError when the run has been asked to stop."""

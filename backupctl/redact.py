@@ -1,6 +1,8 @@
 """Takes the secrets out of a text before anybody sees it."""
 
 import base64
+import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -8,26 +10,33 @@ MASK = "***"
 
 
 class Redactor:
-    """Replaces every known secret, also when a tool percent-encoded it or wrote it in base64."""
+    """Replaces every known secret, also as a tool may show it: quoted, escaped, percent-encoded, in base64."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         shapes = {shape for secret in secrets if secret for shape in _shapes(secret)}
         # The longest first, so that a secret which contains another one goes as a whole.
-        self._shapes = sorted(shapes, key=len, reverse=True)
+        longest_first = sorted(shapes, key=lambda shape: (-len(shape), shape))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
-        for shape in self._shapes:
-            text = text.replace(shape, MASK)
-        return text
+        return self._pattern.sub(MASK, text) if self._pattern else text
 
 
 def _shapes(secret: str) -> set[str]:
-    encoded = base64.b64encode(secret.encode()).decode()
+    data = secret.encode(errors="surrogateescape")
+    percent = {quote(data, safe=""), quote(data), quote_plus(data)}
+    encoded = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
     return {
         secret,
-        quote(secret, safe=""),
-        quote_plus(secret),
+        *percent,
+        *(re.sub("%..", lambda code: code[0].lower(), shape) for shape in percent),
+        *encoded,
+        *(shape.rstrip("=") for shape in encoded),
         repr(secret)[1:-1],
-        encoded,
-        encoded.rstrip("="),
+        ascii(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        secret.replace("'", "''"),  # SQL
+        re.sub(r"([\\'])", r"\\\1", secret),  # a libpq connection string
+        re.sub(r"([\\:])", r"\\\1", secret),  # a passfile
     }

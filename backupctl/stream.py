@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import zlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,7 @@ class Verified:
         while len(self._held) <= size and not self._checked:
             chunk = self._tap.read(max(size, CHUNK))
             self._held += chunk
-            if not chunk:
+            if not chunk or self._is_too_long():
                 self._check()
         chunk, self._held = self._held[:size], self._held[size:]
         return chunk
@@ -176,10 +177,15 @@ class Verified:
     def close(self) -> None:
         self._tap.close()
 
+    def _is_too_long(self) -> bool:
+        """Known before the end: what was put there instead may be a thousand times as long."""
+        return self._expected.size is not None and self._tap.size > self._expected.size
+
     def _check(self) -> None:
         want, tap = self._expected, self._tap
         if want.size is not None and tap.size != want.size:
-            raise IntegrityError(f"{want.what} has {tap.size} bytes where the manifest says {want.size}")
+            found = "more" if tap.size > want.size else f"{tap.size} bytes"
+            raise IntegrityError(f"{want.what} has {found} where the manifest says {want.size} bytes")
         if want.sha256 is not None and tap.sha256 != want.sha256:
             raise IntegrityError(f"{want.what} was altered: its sha256 is not the one in the manifest")
         self._checked = True
@@ -315,20 +321,25 @@ class _Buffer:
     """Bytes on their way from chunks of one size to chunks of another."""
 
     def __init__(self) -> None:
-        self._chunks: list[bytes] = []
+        self._chunks: deque[memoryview] = deque()
         self.size = 0
 
     def add(self, chunk: bytes) -> None:
         if chunk:
-            self._chunks.append(chunk)
+            self._chunks.append(memoryview(chunk))
             self.size += len(chunk)
 
     def take(self, size: int) -> bytes:
-        whole = b"".join(self._chunks)
-        taken, rest = whole[:size], whole[size:]
-        self._chunks = [rest] if rest else []
-        self.size = len(rest)
-        return taken
+        taken: list[memoryview] = []
+        missing = min(size, self.size)
+        self.size -= missing
+        while missing:
+            chunk = self._chunks.popleft()
+            taken.append(chunk[:missing])
+            if len(chunk) > missing:
+                self._chunks.appendleft(chunk[missing:])
+            missing -= len(taken[-1])
+        return b"".join(taken)
 
 
 def compress(source: Reader, compression: Compression) -> Reader:
