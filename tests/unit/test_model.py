@@ -57,26 +57,9 @@ def test_times_keep_their_offset() -> None:
 
 def test_the_stored_document_has_the_names_that_the_format_promises() -> None:
     document = json.loads(manifest().to_json())
-    promised = [
-        "manifest",
-        "id",
-        "job",
-        "engine",
-        "database",
-        "server_version",
-        "client",
-        "host",
-        "started_at",
-        "finished_at",
-        "timezone",
-        "format",
-        "compression",
-        "encryption",
-        "artifacts",
-        "tables",
-        "warnings",
-        "tool",
-    ]
+    promised = ["manifest", "id", "job", "engine", "database", "server_version", "client", "host", "started_at"]
+    promised += ["finished_at", "timezone", "format", "compression", "encryption", "artifacts", "tables", "warnings"]
+    promised += ["tool"]
     assert [name for name in document if name != "details"] == promised
     assert document["manifest"] == 1
     assert list(document["artifacts"][0]) == ["role", "key", "size", "sha256", "dump_size", "dump_sha256"]

