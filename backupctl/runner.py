@@ -80,7 +80,7 @@ class Runner:
             run = replace(
                 unfinished,
                 outcome=_outcome(error),
-                exit_code=error.exit_code,
+                exit_code=_exit_code(error),
                 error=self.redact(error.message),
                 hint=self.redact(error.hint) if error.hint else None,
             )
@@ -227,6 +227,11 @@ class _Meter:
 def _opened(part: Part) -> Iterator[Reader]:
     with closing(part.open()) as source:
         yield source
+
+
+def _exit_code(error: BackupctlError) -> ExitCode:
+    # A dump without its end is an integrity error where a backup is read; here no backup came to be.
+    return ExitCode.RUN_FAILED if error.exit_code is ExitCode.INTEGRITY else error.exit_code
 
 
 def _outcome(error: BackupctlError) -> Outcome:

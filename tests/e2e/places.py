@@ -25,13 +25,13 @@ def sqlite_rows(path: Path) -> list[str]:
         return list(db.iterdump())
 
 
-def fill(server: PostgresServer, database: str) -> None:
+def fill(server: PostgresServer, database: str, *, rows: int = ROWS) -> None:
     """A PostgreSQL database whose dump is some MB that do not compress well."""
     server.create_database(database)
     server.sql(
         "CREATE TABLE t (id int PRIMARY KEY, pad text);"
         f"INSERT INTO t SELECT n, md5(n::text) || md5((n * 7)::text) || md5((n * 13)::text) || 'ü'"
-        f" FROM generate_series(1, {ROWS}) n",
+        f" FROM generate_series(1, {rows}) n",
         database,
     )
 

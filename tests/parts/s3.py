@@ -62,7 +62,12 @@ class S3Server(ABC):
 
     def open_uploads(self) -> list[str]:
         """The keys of the multipart uploads that were begun, and neither completed nor aborted."""
-        uploads = self.client().list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        try:
+            uploads = self.client().list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchUpload":  # so rclone says once all of a bucket's have ended
+                return []
+            raise
         return [upload["Key"] for upload in uploads]
 
     def start(self) -> None:
