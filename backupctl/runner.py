@@ -5,6 +5,7 @@ import platform
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -95,9 +96,7 @@ class Runner:
     def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
         """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would."""
         with self.state.running(job.name) as scratch:
-            engine = engine_of(job, Session(scratch, cancel, self.redact))
-            storage_of(job).check()
-            return engine.preflight()
+            return _preflight(engine_of(job, Session(scratch, cancel, self.redact)), storage_of(job))
 
     def _back_up(self, job: Job, run: Run, cancel: Cancellation) -> Manifest:
         cancel.check()
@@ -105,8 +104,7 @@ class Runner:
         with self.state.running(job.name) as scratch:
             engine = engine_of(job, Session(scratch, cancel, self.redact))
             self.listener(Started(job.name, run.run_id, engine.target, storage.location))
-            storage.check()
-            preflight = engine.preflight()
+            preflight = _preflight(engine, storage)
             return _Backup(self, job, engine, preflight, storage, cancel, BackupId.new(run.started_at)).make()
 
 
@@ -221,6 +219,15 @@ class _Meter:
         if now - self._told_at >= _PROGRESS_EVERY_S:
             self._told_at = now
             self._listener(self._progress)
+
+
+def _preflight(engine: Engine, storage: Storage) -> Preflight:
+    """Ask the database and the storage at the same time: each mostly waits."""
+    with ThreadPoolExecutor(1) as beside:
+        checked = beside.submit(storage.check)
+        preflight = engine.preflight()
+        checked.result()
+    return preflight
 
 
 @contextmanager
