@@ -88,8 +88,8 @@ class Interpolation:
                 data = file.read(_MAX_FILE + 1)
             text = data.decode()
         except (OSError, RuntimeError, ValueError) as error:
-            reason = (error.strerror or "cannot be read") if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise Missing(f"the file {path} cannot be read: {reason.lower()}") from None
+            reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise Missing(f"the file {path} cannot be read: {reason}") from None
         if len(data) > _MAX_FILE:
             raise Missing(f"the file {path} is too large for a value")
         return text.removesuffix("\n").removesuffix("\r")

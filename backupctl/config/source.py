@@ -118,6 +118,11 @@ def is_secret(key: str) -> bool:
     return _SECRET_KEY.search(key) is not None
 
 
+def without_secrets(text: str) -> str:
+    """The text without what follows a secret's name, as in `--password=...`."""
+    return mask(text, _spotted(text, _SECRET_WORD), (0, 0))[0]
+
+
 def mask(line: str, spans: Iterable[_Span], marked: _Span) -> tuple[str, _Span]:
     """The line with the spans masked, and where what was marked is in it now."""
     begin, end = marked

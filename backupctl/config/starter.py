@@ -108,8 +108,8 @@ def read_env(path: Path) -> dict[str, str]:
         with path.open(encoding="utf-8-sig") as stream:
             values = dotenv_values(stream=stream, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise UsageError(f"the file {path} cannot be read: {reason.lower()}") from error
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"the file {path} cannot be read: {reason}") from error
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from backupctl.config import families
 from backupctl.config.problems import nearest
 from backupctl.config.schema import Defaults, Email, JobEntry, JobsFile, Seq
+from backupctl.config.source import without_secrets
 from backupctl.config.tree import Fault, Node, Scalar
 from backupctl.config.tree import Mapping as MappingNode
 from backupctl.engines import ENGINES
@@ -85,7 +86,7 @@ def _message(kind: str, error: Mapping[str, Any]) -> str:
     if kind in ("literal_error", "enum"):
         return f"this must be {context['expected']}"
     if kind in ("value_error", "assertion_error"):
-        return str(context["error"]).rstrip(".")
+        return without_secrets(str(context["error"])).rstrip(".")
     said: str = error["msg"]
     return said[:1].lower() + said[1:].rstrip(".")
 
