@@ -76,8 +76,9 @@ class LocalStorage(Storage):
         with _NewFile(self._path(key), key, self._error) as file:
             cancel.check()
             while chunk := source.read(CHUNK):
-                file.write(chunk)
                 cancel.check()
+                file.write(chunk)
+            cancel.check()
             return file.commit()
 
     def open(self, key: str) -> Reader:

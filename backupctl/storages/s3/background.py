@@ -26,6 +26,12 @@ class Halt:
     def given(self) -> bool:
         return self._given.done()
 
+    def sleep(self, seconds: float) -> None:
+        """Raises the standard library's CancelledError as soon as the signal is given."""
+        wait([self._given], timeout=seconds)
+        if self.given:
+            raise CancelledError
+
     def wait_for_any(self, requests: Iterable[Future[Any]]) -> None:
         """Return when one of the requests has ended, or the signal is given."""
         wait({self._given, *requests}, return_when=FIRST_COMPLETED)

@@ -65,7 +65,8 @@ class Bucket:
             self._client.list_objects_v2(Bucket=self._name, Prefix=prefix, MaxKeys=1)
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
-        for entry in self._entries(prefix):
+        """Every object whose key begins with `prefix`, in key order, which not every store keeps (SeaweedFS 4)."""
+        for entry in sorted(self._entries(prefix), key=lambda entry: entry["Key"]):
             yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
 
     def find(self, key: str) -> Listed | None:

@@ -39,6 +39,7 @@ _DAMAGED_HINT = "the data arrived altered: the network or a proxy in between dam
 _HINTS = {
     "NoSuchBucket": "check `bucket` and `endpoint_url`, or create the bucket",
     "NoSuchKey": "it was deleted, or never stored here",
+    "NoSuchUpload": "the store dropped the upload: a part arrived altered, or a lifecycle rule of the bucket ended it",
     "InvalidBucketName": "check `bucket`",
     "InvalidAccessKeyId": _KEY_HINT,
     "SignatureDoesNotMatch": "check `secret_access_key`: it does not belong to the `access_key_id`",

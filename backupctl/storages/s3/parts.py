@@ -11,15 +11,11 @@ MEMORY = 32 * MIB
 
 @dataclass(frozen=True)
 class PartPlan:
-    """All parts but the last have `size` bytes; `in_flight` are uploaded while the next one is read."""
+    """All parts but the last have `size` bytes; `in_flight` are uploaded while the next one is read; `most` in all."""
 
     size: int
     in_flight: int
-
-    @property
-    def capacity(self) -> int:
-        """The largest object that this plan can store, in bytes."""
-        return self.size * MAX_PARTS
+    most: int = MAX_PARTS
 
 
 def plan_parts(size_estimate: int | None) -> PartPlan:

@@ -10,7 +10,7 @@ from backupctl.errors import BackupctlError, StorageError
 from backupctl.storages.s3.background import Halt, in_background
 from backupctl.storages.s3.bucket import Bucket, Listed
 from backupctl.storages.s3.errors import is_refusal
-from backupctl.storages.s3.parts import MAX_PARTS, MIB, PartPlan
+from backupctl.storages.s3.parts import MIB, PartPlan
 from backupctl.stream import Reader
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# An upload of hours outlives a restart of the store; botocore (1.44) gives up within a second.
+_OUTAGE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 _GRACE_S = 5.0  # how long a run that was cancelled waits for requests that are under way
 _LISTING_LAGS_S = (0.2, 1.0, 3.0)  # some stores list a new object only after a moment
 
@@ -46,6 +48,7 @@ class Upload:
         """Store all of `source`; returns its size in bytes. Whatever is raised, nothing stays behind, or it says so."""
         with self._cancel.calling(self._halt.give):
             try:
+                # Without patience: nothing is lost yet, and a mistake in the file shows here.
                 self._before = self._do(partial(self._bucket.find, self._key))
                 self._store(source)
                 self._check_size()
@@ -61,7 +64,7 @@ class Upload:
             put = partial(self._bucket.put_whole, self._key, part, metadata=self._metadata, halt=self._halt)
             self._commit(put)
             return
-        self._begun = self._start(partial(self._bucket.begin, self._key, metadata=self._metadata))
+        self._begun = self._start(self._patiently(partial(self._bucket.begin, self._key, metadata=self._metadata)))
         upload_id = self._result(self._begun)
         while part:
             self._send_part(upload_id, part)
@@ -77,14 +80,14 @@ class Upload:
     def _send_part(self, upload_id: str, data: bytes) -> None:
         self._collect(at_most=self._plan.in_flight - 1)
         number = len(self._parts) + len(self._pending) + 1
-        if number > MAX_PARTS:
+        if number > self._plan.most:
             raise StorageError(
-                f"{self._key} does not fit into {MAX_PARTS} parts of {self._plan.size // MIB} MiB,"
+                f"{self._key} does not fit into {self._plan.most} parts of {self._plan.size // MIB} MiB,"
                 " which were chosen from the estimate of its size",
                 hint="compress the dump, or back this database up to a local storage",
             )
         put = partial(self._bucket.put_part, self._key, upload_id, number, data, halt=self._halt)
-        self._pending.append(self._start(put))
+        self._pending.append(self._start(self._patiently(put)))
         self._sent += len(data)
 
     def _collect(self, *, at_most: int) -> None:
@@ -101,28 +104,46 @@ class Upload:
         """Make the object appear. When the answer is lost or an error of the store, look whether it is there."""
         self._committing = True
         try:
-            self._do(request)
+            self._do(self._patiently(request))
         except StorageError as error:
             if is_refusal(error.__cause__) or not self._is_stored():
                 raise
 
     def _is_stored(self) -> bool:
         try:
-            now = self._do(partial(self._bucket.find, self._key))
+            now = self._find()
         except StorageError:
             return False
         return now is not None and now != self._before and now.size == self._sent
 
     def _check_size(self) -> None:
-        found = self._do(partial(self._bucket.find, self._key))
+        found = self._find()
         for pause in _LISTING_LAGS_S:
             if found is not None and found.size == self._sent:
                 return
             self._cancel.wait(pause)
-            found = self._do(partial(self._bucket.find, self._key))
+            found = self._find()
         if found is None or found.size != self._sent:
             there = "does not list it" if found is None else f"lists {found.size} bytes"
             raise StorageError(f"{self._key} was sent with {self._sent} bytes, and the store {there}")
+
+    def _find(self) -> Listed | None:
+        return self._do(self._patiently(partial(self._bucket.find, self._key)))
+
+    def _patiently(self, request: Callable[[], T]) -> Callable[[], T]:
+        """The request, tried again for a while when the store is out of order."""
+
+        def try_on() -> T:
+            for pause in _OUTAGE_WAITS_S:
+                try:
+                    return request()
+                except StorageError as error:
+                    if not error.transient:
+                        raise
+                self._halt.sleep(pause)
+            return request()
+
+        return try_on
 
     def _do(self, request: Callable[[], T]) -> T:
         return self._result(self._start(request))
