@@ -12,6 +12,8 @@ from backupctl.engines.sqlite import SqliteEngine, SqliteOptions
 from backupctl.model import DUMP_ROLE, Artifact, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Expected, Reader, Tap, Verified
+from tests.contract.postgres_cases import engine_for, new_name, tell
+from tests.parts.postgres import PostgresServer
 
 
 class Member(ABC):
@@ -39,6 +41,10 @@ class Member(ABC):
     @abstractmethod
     def put_something_in(self, target: str) -> None:
         """Make the target and put a table of its own in it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take away what was made."""
 
 
 class SqliteMember(Member):
@@ -77,6 +83,53 @@ class SqliteMember(Member):
         with closing(sqlite3.connect(target)) as db, db:
             db.execute("CREATE TABLE precious (x)")
             db.execute("INSERT INTO precious VALUES (1)")
+
+    def close(self) -> None:
+        """The files go with the test's folder."""
+
+
+class PostgresMember(Member):
+    """A PostgreSQL, in one of its two formats."""
+
+    def __init__(self, server: PostgresServer, form: str) -> None:
+        self._server = server
+        self._format = form
+        self._name = new_name("shop")
+        self._targets: list[str] = []
+        server.create_database(self._name)
+        server.sql(
+            "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);"
+            "CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers, note text, raw bytea);"
+            "INSERT INTO customers SELECT n, format('käufer %s 🛒', n) FROM generate_series(1, 500) n;"
+            "INSERT INTO orders SELECT n, 1 + n % 500, CASE WHEN n % 3 = 0 THEN '' END,"
+            " decode(md5(n::text) || repeat(md5((n * 7)::text), 60), 'hex') FROM generate_series(1, 3000) n",
+            self._name,
+        )
+
+    def engine(self, session: Session) -> Engine:
+        return engine_for(self._server, session, self._name, format=self._format)
+
+    def missing(self, session: Session) -> Engine:
+        return engine_for(self._server, session, "nosuch", format=self._format)
+
+    def new_target(self) -> str:
+        self._targets.append(new_name("restored"))
+        return self._targets[-1]
+
+    def exists(self, target: str) -> bool:
+        # Also one under another name, which a restore would swap in at its end.
+        return self._server.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%" + target + "%'") != "0"
+
+    def content(self, target: str | None = None) -> Any:
+        return tell(self._server, target or self._name)
+
+    def put_something_in(self, target: str) -> None:
+        self._server.create_database(target)
+        self._server.sql("CREATE TABLE precious AS SELECT 1 AS x", target)
+
+    def close(self) -> None:
+        for name in (self._name, *self._targets):
+            self._server.sql(f'DROP DATABASE IF EXISTS "{name}"')
 
 
 class Kept:

@@ -1,5 +1,6 @@
 """What every engine promises, shown against real databases."""
 
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,14 +11,25 @@ from backupctl.engines.base import Engine, Part
 from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE
 from backupctl.process import Session
-from tests.contract.engine_members import Member, SqliteMember, keep
+from tests.contract.engine_members import Member, PostgresMember, SqliteMember, keep
+from tests.parts.postgres import PostgresServer
 
 
-@pytest.fixture(params=["sqlite"])
-def member(request: pytest.FixtureRequest, tmp_path: Path) -> Member:
-    folder = tmp_path / "database"
-    folder.mkdir()
-    return SqliteMember(folder)
+@pytest.fixture(params=["sqlite", "postgres plain", "postgres custom"])
+def member(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
+) -> Iterator[Member]:
+    made = _member(request.param, tmp_path, postgres_server)
+    yield made
+    made.close()
+
+
+def _member(name: str, tmp_path: Path, postgres_server: Callable[[int], PostgresServer]) -> Member:
+    if name == "sqlite":
+        folder = tmp_path / "database"
+        folder.mkdir()
+        return SqliteMember(folder)
+    return PostgresMember(postgres_server(17), name.removeprefix("postgres "))
 
 
 @pytest.fixture
