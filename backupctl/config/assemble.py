@@ -229,5 +229,5 @@ def _scalar_at(place: Node, text: str) -> Scalar:
 
 def _copy(mapping: Mapping, entries: dict[str, tuple[Scalar, Node]]) -> Mapping:
     return Mapping(
-        mapping.line, mapping.column, mapping.end_line, mapping.end_column, entries=entries, repeated=mapping.repeated
+        mapping.line, mapping.column, mapping.end_line, mapping.end_column, entries=entries, refused=mapping.refused
     )

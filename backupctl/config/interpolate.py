@@ -72,9 +72,7 @@ class Interpolation:
         if how == ":?" and not value:
             raise Missing(f"the variable {name} is not set: {rest}" if rest else f"the variable {name} is not set")
         if value is None:
-            raise Missing(
-                f"the variable {name} is not set", f"set it in the environment, or write ${{{name}:-default}}"
-            )
+            raise Missing(f"the variable {name} is not set", "set it in the environment that backupctl runs in")
         return value
 
     def _file(self, path: str) -> str:

@@ -154,3 +154,11 @@ class JobsFile(Options):
     storages: Mapping[str, Target] = Field(default={}, description="Named targets")
     defaults: Defaults = Defaults()
     jobs: tuple[JobEntry, ...]
+
+
+def known_keys() -> frozenset[str]:
+    """Every key that some part of the file may have."""
+    parts: list[type[Options]] = [JobsFile, Email, Seq, JobEntry, Compression]
+    parts += [engine.Options for engine in ENGINES.values()]
+    parts += [storage.Options for storage in STORAGES.values()]
+    return frozenset(field.alias or name for part in parts for name, field in part.model_fields.items())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backupctl.config.interpolate import is_reference
 from backupctl.config.problems import InvalidFile, Problem
+from backupctl.config.schema import known_keys
 from backupctl.config.tree import Fault, Mapping, Node, Scalar, Sequence, Unreadable
 from backupctl.errors import ConfigError
 from backupctl.redact import MASK
@@ -18,6 +19,8 @@ _NAMED = rf"(?:{_SECRET}|\bpw\b)[\w-]*[\"']?\s*[:=]\s*"
 # Where values are known, this is for comments and arguments (`--password=...`); else all the rest of the line goes.
 _SECRET_WORD = re.compile(rf"{_NAMED}(?P<value>(?:\$\{{[^}}]*\}}|[^\s,}}\]])+)", re.IGNORECASE)
 _SECRET_REST = re.compile(rf"{_NAMED}(?P<value>\S.*)", re.IGNORECASE)
+_BEGINNINGS = " \t-?{[}],:"
+_FIRST_KEY = re.compile(rf"[{re.escape(_BEGINNINGS)}]*[\"']?(?P<key>[\w-]+)[\"']?\s*:\s*")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _Span = tuple[int, int]
 
@@ -62,11 +65,14 @@ class Source:
     def unreadable(self, error: Unreadable) -> InvalidFile:
         """The error that shows why the text cannot be parsed."""
         lines = self._lines()
-        line = error.fault.node.line
-        masked: dict[int, list[_Span]] = {}
+        number = error.fault.node.line
+        line = lines[number] if number < len(lines) else ""
         begun = error.begun_on_line
-        if begun is not None and begun != line and begun < len(lines) and _SECRET_REST.search(lines[begun]):
-            masked[line] = [(0, len(lines[line]))]
+        if begun is not None and begun != number and begun < len(lines) and _SECRET_REST.search(lines[begun]):
+            shown = 0
+        else:
+            shown = _shown_part(line)
+        masked = {number: [(shown, len(line.rstrip()))]}
         return InvalidFile(self.path, [self._problem(error.fault, "", lines, masked, _SECRET_REST)])
 
     def _lines(self) -> list[str]:
@@ -99,13 +105,24 @@ class Places:
         self._paths[id(node)] = path
         if isinstance(node, Mapping):
             for key, value in node.pairs():
-                below = f"{path}.{key.text}" if path else str(key.text)
+                below = ".".join(part for part in (path, key.text) if part)
                 self._paths.setdefault(id(key), below)
                 self._enter(value, below)
         elif isinstance(node, Sequence):
             for index, item in enumerate(node.items):
                 name = _job_name(item) if path == "jobs" else None
                 self._enter(item, f"{path}[{name or index}]")
+
+
+def _shown_part(line: str) -> int:
+    """How far a line that cannot be parsed may be shown: a value only behind a key that the format knows.
+
+    Any other text may be the rest of a secret, or stand behind a mistyped `password`.
+    """
+    match = _FIRST_KEY.match(line)
+    if match is None:
+        return len(line) - len(line.lstrip(_BEGINNINGS))
+    return len(line) if match["key"] in known_keys() else match.end()
 
 
 def _job_name(item: Node) -> str | None:

@@ -46,10 +46,10 @@ class Sequence(Node):
 
 @dataclass(slots=True, eq=False)
 class Mapping(Node):
-    """Keys and values; `repeated` holds what a duplicate key would have replaced."""
+    """Keys and values; `refused` holds those that are refused, duplicates above all."""
 
     entries: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
-    repeated: list[tuple[Scalar, Node]] = field(default_factory=list)
+    refused: list[tuple[Scalar, Node]] = field(default_factory=list)
 
     def get(self, key: str) -> Node | None:
         entry = self.entries.get(key)
@@ -57,7 +57,7 @@ class Mapping(Node):
 
     def pairs(self) -> Iterator[tuple[Scalar, Node]]:
         yield from self.entries.values()
-        yield from self.repeated
+        yield from self.refused
 
 
 @dataclass(frozen=True)
@@ -178,15 +178,20 @@ class _Composer:
 
     def _enter(self, mapping: Mapping, key: Node, value: Node) -> None:
         if not isinstance(key, Scalar) or key.text is None:
-            self.faults.append(Fault(key, "a key must be a word", _QUOTE_IT))
+            self._refuse(mapping, key, value, "a key must be a word", _QUOTE_IT)
         elif key.text == "<<":
-            self.faults.append(Fault(key, "merge keys (<<) are not read", "put what jobs share into defaults"))
+            self._refuse(mapping, key, value, "merge keys (<<) are not read", "put what jobs share into defaults")
         elif key.text in mapping.entries:
             first = mapping.entries[key.text][0].line + 1
-            mapping.repeated.append((key, value))
+            mapping.refused.append((key, value))
             self.faults.append(Fault(key, f"the key {key.text!r} is there twice", f"it is on line {first} already"))
         else:
             mapping.entries[key.text] = (key, value)
+
+    def _refuse(self, mapping: Mapping, key: Node, value: Node, message: str, hint: str) -> None:
+        word = Scalar(key.line, key.column, key.end_line, key.end_column, text="")
+        mapping.refused.append((word, value))
+        self.faults.append(Fault(word, message, hint, conceals=True))
 
     def _complain_of_unused_anchors(self) -> None:
         for name, node in self._anchored.items():

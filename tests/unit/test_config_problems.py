@@ -154,6 +154,9 @@ def test_all_unset_variables_of_one_value_are_told(files: Files) -> None:
         "{type: postgres, name: x, password: hunter2",
         "{type: postgres, name: x, password: *hunter2}",
         "{type: postgres, name: x, secret: \"hunter2\n      hunter2, port: 'x}",
+        "{type: postgres, name: x}\n    pass\nword: hunter2",
+        "\n      type: postgres\n      &ssword: hunter2",
+        "{type: postgres, name: x}\n  paswd: hunter2: x",
         "{type: postgres, name: x, port: abc, host: 'postgres://me:hunter2@host'}",
     ],
 )
