@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from backupctl.options import Secret
 from backupctl.storages.base import StorageOptions
 
 Addressing = Literal["auto", "path", "virtual"]
@@ -61,7 +62,7 @@ class BucketSettings:
     endpoint_url: str | None
     region: str | None
     access_key_id: str | None
-    secret_access_key: SecretStr | None
+    secret_access_key: Secret | None
     addressing: Addressing
     checksums: Checksums
     object_options: Mapping[str, str] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class S3Options(BucketOptions):
     access_key_id: str | None = Field(
         default=None, min_length=1, description="Without keys, AWS's own chain: environment, profile, instance role"
     )
-    secret_access_key: SecretStr | None = Field(default=None, min_length=1)
+    secret_access_key: Secret | None = Field(default=None, min_length=1)
     addressing: Addressing = Field(default="auto", description="How the bucket is named in a URL")
     storage_class: str | None = Field(default=None, min_length=1, description="Such as STANDARD_IA")
     server_side_encryption: Literal["AES256", "aws:kms"] | None = None
