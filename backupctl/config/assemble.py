@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backupctl.config.interpolate import Interpolation, Missing
+from backupctl.config.problems import nearest
 from backupctl.config.tree import MAX_SIZE, Fault, Mapping, Node, Scalar, Sequence
 
 _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
@@ -208,8 +209,6 @@ class _Assembler:
 
 
 def _unknown_storage(node: Scalar, known: list[str]) -> Fault:
-    from backupctl.config.problems import nearest
-
     near = nearest(node.text or "", known)
     listed = f"the storages are: {', '.join(known[:20])}" if known else "the file has no storages"
     return Fault(node, f"there is no storage named {node.text!r}", f"did you mean {near}?" if near else listed)
