@@ -77,11 +77,9 @@ class Survey:
         if len(self.large_objects) <= _NAMED:
             return f"GRANT SELECT ON LARGE OBJECT {', '.join(map(str, self.large_objects))} TO {user};"
         # pg_read_all_data does not cover large objects (PostgreSQL 14 to 18).
-        return (
-            "DO $$ DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP "
-            f"EXECUTE 'GRANT SELECT ON LARGE OBJECT ' || o || {literal(' TO ' + user)}; "
-            "END LOOP; END $$;"
-        )  # noqa: S608 -- quoted
+        grant = f"'GRANT SELECT ON LARGE OBJECT ' || o || {literal(' TO ' + user)}"
+        loop = f"FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP EXECUTE {grant}; END LOOP"  # noqa: S608 -- quoted
+        return f"DO $$ DECLARE o oid; BEGIN {loop}; END $$;"
 
 
 def refuse_unreadable(survey: Survey, facts: Facts) -> None:

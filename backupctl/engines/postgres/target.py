@@ -100,12 +100,17 @@ class Content:
 
 def create_database(psql: Psql, name: str, details: Details) -> None:
     """Make an empty database with the encoding and the locale of the backup's. Raises EngineError."""
+    psql.execute(creation(name, details), timeout=None)
+
+
+def creation(name: str, details: Details) -> str:
+    """The statement that makes an empty database like the one that was dumped."""
     words = [f"CREATE DATABASE {identifier(name)} TEMPLATE template0"]
     if details:
         words += [f"ENCODING {literal(details['encoding'])}", f"LC_COLLATE {literal(details['collate'])}"]
         words += [f"LC_CTYPE {literal(details['ctype'])}", *_locale(details)]
         words.append(f"CONNECTION LIMIT {int(details['connection_limit'])}")
-    psql.execute(" ".join(words) + ";", timeout=None)
+    return " ".join(words) + ";"
 
 
 def _locale(details: Details) -> list[str]:
