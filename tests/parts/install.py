@@ -35,15 +35,8 @@ def _install_part(requirements: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-    pip += [
-        "--require-hashes",
-        "--only-binary=:all:",
-        "--target",
-        str(folder),
-        *_PIP_OPTIONS[name.partition("-")[0]],
-        "-r",
-        str(requirements),
-    ]
+    pip += ["--require-hashes", "--only-binary=:all:", "--target", str(folder)]
+    pip += [*_PIP_OPTIONS[name.partition("-")[0]], "-r", str(requirements)]
     if _run(pip):
         shutil.copy(requirements, stamp)
         _say(f"{name}: installed")
