@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -44,7 +43,7 @@ def _before_the_command(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    ctx.obj: Path | None = file
+    ctx.obj = file
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if debug else logging.CRITICAL)
 
 

@@ -191,6 +191,13 @@ class MemoryReader:
         self._at = len(self._data)
 
 
+def read_all(reader: Reader) -> bytes:
+    chunks = []
+    while chunk := reader.read(CHUNK):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
 def keep(engine: Engine) -> Kept:
     """Dump a database into memory."""
     preflight = engine.preflight()
@@ -198,6 +205,6 @@ def keep(engine: Engine) -> Kept:
     taps: dict[str, Tap] = {}
     for part in preflight.parts:
         with closing(part.open()) as reader:
-            taps[part.role] = Tap(reader)
-            dumps[part.role] = b"".join(iter(lambda tap=taps[part.role]: tap.read(CHUNK), b""))
+            tap = taps[part.role] = Tap(reader)
+            dumps[part.role] = read_all(tap)
     return Kept(engine, preflight, dumps, taps)

@@ -140,7 +140,8 @@ def _descendants(pid: int) -> list[int]:
             stat = _read(int(entry.name), "stat")
             if stat:
                 parents[int(entry.name)] = int(stat.rpartition(b")")[2].split()[1])
-    found, wanted = [], {pid}
+    found: list[int] = []
+    wanted = {pid}
     while wanted:
         wanted = {child for child, parent in parents.items() if parent in wanted}
         found += wanted
