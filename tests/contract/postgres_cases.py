@@ -1,5 +1,6 @@
 """PostgreSQL databases that hurt, and how the server itself tells what is in one."""
 
+import contextlib
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -51,6 +52,24 @@ def fill_with_everything(server: PostgresServer, name: str) -> None:
         ALTER DATABASE {database} CONNECTION LIMIT 17;
         COMMENT ON DATABASE {database} IS 'it''s the database; ü'"""
     )
+
+
+def children() -> list[Path]:
+    """The folders in /proc of the processes that this one started."""
+    pids: list[str] = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+            pids += (task / "children").read_text().split()
+    return [Path("/proc") / pid for pid in pids]
+
+
+def told_to_children() -> bytes:
+    """The arguments and environments of the processes that this one started."""
+    told = b""
+    for child in children():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            told += (child / "cmdline").read_bytes() + (child / "environ").read_bytes()
+    return told
 
 
 def engine_for(server: PostgresServer, session: Session, name: str, **options: Any) -> PostgresEngine:
@@ -117,5 +136,5 @@ def schema_of(server: PostgresServer, name: str, *arguments: str) -> str:
     argv = [str(server.bin_dir / "pg_dump"), "--schema-only", "-h", str(server.socket_dir), "-p", str(server.port)]
     env = {"PGPASSWORD": server.password, "PGDATABASE": name, "LC_ALL": "C.UTF-8"}
     done = subprocess.run([*argv, "-U", server.user, *arguments], env=env, capture_output=True, check=True)
-    lines = done.stdout.decode().splitlines()
+    lines = done.stdout.decode(errors="backslashreplace").splitlines()
     return "\n".join(line for line in lines if not line.startswith(("\\restrict", "\\unrestrict")))

@@ -18,7 +18,7 @@ from backupctl.process import Session
 from backupctl.redact import Redactor
 from backupctl.stream import Reader
 from tests.contract.engine_members import keep
-from tests.contract.postgres_cases import engine_for, new_name, quoted
+from tests.contract.postgres_cases import children, engine_for, new_name, quoted, told_to_children
 from tests.parts.postgres import PostgresServer
 
 Servers = Callable[[int], PostgresServer]
@@ -340,20 +340,10 @@ def test_no_secret_is_in_an_argv_or_an_environment(server: PostgresServer, tmp_p
     engine = engine_for(server, session, filled)
     with closing(engine.preflight().parts[0].open()) as reader:
         reader.read(10)
-        seen = [seen_of(child) for child in children()]
-    assert any(b"pg_dump" in argv for argv, _ in seen)
-    for argv, environment in seen:
-        assert server.password.encode() not in argv + environment
-        assert b"PGPASSWORD" not in environment
-
-
-def children() -> list[Path]:
-    pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return [Path("/proc") / pid for pid in pids]
-
-
-def seen_of(process: Path) -> tuple[bytes, bytes]:
-    return (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        told = told_to_children()
+    assert b"pg_dump" in told
+    assert server.password.encode() not in told
+    assert b"PGPASSWORD" not in told
 
 
 def test_a_dump_that_is_closed_early_leaves_no_process(server: PostgresServer, session: Session, filled: str) -> None:

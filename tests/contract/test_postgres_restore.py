@@ -15,7 +15,7 @@ from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageE
 from backupctl.process import Session
 from backupctl.stream import Reader
 from tests.contract.engine_members import Kept, MemoryReader, keep
-from tests.contract.postgres_cases import engine_for, fill_with_everything, new_name, quoted, tell
+from tests.contract.postgres_cases import engine_for, fill_with_everything, new_name, quoted, tell, told_to_children
 from tests.parts.missing import or_skip
 from tests.parts.postgres import PostgresServer
 
@@ -88,8 +88,11 @@ def test_an_empty_database_comes_back_empty(server: PostgresServer, session: Ses
     assert tell(server, target) == tell(server, source)
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_a_table_larger_than_any_buffer_comes_back(server: PostgresServer, session: Session, style: str) -> None:
+@pytest.mark.parametrize(("version", "style"), [(15, "plain"), (18, "custom")])
+def test_a_table_larger_than_any_buffer_comes_back(
+    postgres_server: Callable[[int], PostgresServer], session: Session, version: int, style: str
+) -> None:
+    server = postgres_server(version)
     source, target = new_name(), new_name()
     server.create_database(source)
     server.sql(
@@ -260,24 +263,27 @@ def test_clean_swaps_a_database_that_others_are_connected_to(
 def test_a_cancelled_restore_leaves_nothing(server: PostgresServer, tmp_path: Path, small: str) -> None:
     cancel, target = Cancellation(), new_name()
     kept = keep(engine_for(server, Session(tmp_path), small))
-
-    class Cancelling:
-        def __init__(self, source: Reader) -> None:
-            self._source = source
-
-        def read(self, size: int, /) -> bytes:
-            chunk = self._source.read(1 << 16)
-            cancel.request()
-            return chunk
-
-        def close(self) -> None:
-            self._source.close()
-
-    request = replace(kept.request(target), open=lambda role: Cancelling(kept.open(role)))
+    request = replace(kept.request(target), open=lambda role: Watching(kept.open(role), cancel.request))
     with pytest.raises(CancelledError):
         engine_for(server, Session(tmp_path, cancel), small).restore(request)
     assert target not in databases(server)
     assert not leftovers(server)
+
+
+class Watching:
+    """A dump that calls `seen` each time that somebody reads of it."""
+
+    def __init__(self, source: Reader, seen: Callable[[], object]) -> None:
+        self._source = source
+        self._seen = seen
+
+    def read(self, size: int, /) -> bytes:
+        chunk = self._source.read(1 << 16)
+        self._seen()
+        return chunk
+
+    def close(self) -> None:
+        self._source.close()
 
 
 def read_all(reader: Reader) -> None:
@@ -450,6 +456,35 @@ def test_a_name_that_postgresql_would_cut_is_refused(server: PostgresServer, ses
     engine = engine_for(server, session, small)
     with pytest.raises(UsageError, match="longer than"):
         engine.restore(keep(engine).request("ü" * 32))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_secret_is_in_an_argv_or_an_environment_of_a_restore(
+    server: PostgresServer, session: Session, small: str, style: str
+) -> None:
+    engine, seen = engine_for(server, session, small, format=style), list[bytes]()
+    kept = keep(engine)
+
+    def look() -> None:
+        seen.append(told_to_children())
+
+    engine.restore(replace(kept.request(new_name()), open=lambda role: Watching(kept.open(role), look)))
+    assert any(b"application_name" in told for told in seen)
+    assert not any(server.password.encode() in told or b"PGPASSWORD" in told for told in seen)
+
+
+def test_a_server_that_dies_during_the_restore_is_an_error_and_the_leftover_is_named(
+    new_postgres_server: Callable[[int], PostgresServer], session: Session
+) -> None:
+    server, said = new_postgres_server(18), list[str]()
+    server.sql("CREATE TABLE t AS SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 50000) n")
+    engine = engine_for(server, session, "postgres")
+    kept = keep(engine)
+    request = kept.request("copy", say=said.append)
+    with pytest.raises(EngineError) as caught:
+        engine.restore(replace(request, open=lambda role: Watching(kept.open(role), server.kill)))
+    assert "ended the connection" in caught.value.message
+    assert any('the unfinished database "backupctl_restore_' in sentence for sentence in said)
 
 
 @pytest.mark.parametrize("style", STYLES)

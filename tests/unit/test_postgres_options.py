@@ -90,6 +90,9 @@ def test_the_version_of_a_client_is_read_from_a_manifest() -> None:
     ("stderr", "message", "transient"),
     [
         ('FATAL:  password authentication failed for user "bob"', 'refused the password of user "bob"', False),
+        ('FATAL:  Peer authentication failed for user "bob"', 'did not let the user "bob" in', False),
+        ('FATAL:  role "bob" does not exist', 'no user "bob"', False),
+        ('ERROR:  role "bob" does not exist', 'there is no role "bob"', False),
         ("fe_sendauth: no password supplied", "wants a password", False),
         (
             'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "bob", database "x", no encryption',
@@ -163,9 +166,9 @@ def test_a_setting_that_is_a_list_is_quoted_name_by_name() -> None:
 
 
 def test_an_icu_database_is_made_with_its_locale_and_rules() -> None:
-    details = {"encoding": "UTF8", "collate": "C", "ctype": "C", "connection_limit": -1}
+    details = {"encoding": "UTF8", "collate": "C", "ctype": "C"}
     details |= {"locale_provider": "icu", "locale": "de-AT", "icu_rules": "&a < b"}
     assert creation("x", details) == (
         "CREATE DATABASE \"x\" TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' "
-        "LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' ICU_RULES '&a < b' CONNECTION LIMIT -1;"
+        "LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' ICU_RULES '&a < b';"
     )

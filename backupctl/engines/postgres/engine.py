@@ -1,5 +1,6 @@
 """PostgreSQL behind the engines' contract."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -67,7 +68,7 @@ class PostgresEngine(Engine):
             details=facts.details,
         )
 
-    def check_dump(self, manifest: Manifest, dump: Reader, *, say: Any) -> None:
+    def check_dump(self, manifest: Manifest, dump: Reader, *, say: Callable[[str], None]) -> None:
         if manifest.format != "custom":
             _read_all(checked_dump(dump))
             return

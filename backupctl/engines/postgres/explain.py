@@ -28,6 +28,16 @@ _KNOWN = (
         "check user and password; a password with $ in it is written $$ in the file",
     ),
     _Known(
+        r'(?P<how>Peer|Ident|LDAP|PAM|GSSAPI|RADIUS|certificate) authentication failed for user "(?P<user>[^"]*)"',
+        'the server {server} did not let the user "{user}" in: {how} authentication failed',
+        "over the local socket, peer wants the system user of that name: set host, or change pg_hba.conf",
+    ),
+    _Known(
+        r'FATAL:  role "(?P<user>.*?)" does not exist',
+        'the server {server} has no user "{user}"',
+        "check user; without it the name of the system user is taken",
+    ),
+    _Known(
         r"no password supplied",
         "the server {server} wants a password and none was given",
         "set password, for example to ${{DB_PASSWORD}}",

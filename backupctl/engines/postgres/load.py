@@ -8,7 +8,7 @@ from backupctl.engines.postgres.clients import Client, Clients, Version, knows_r
 from backupctl.engines.postgres.connection import Connection
 from backupctl.engines.postgres.explain import explained, explaining
 from backupctl.engines.postgres.psql import QUIET
-from backupctl.errors import IntegrityError, ToolMissingError
+from backupctl.errors import EngineError, IntegrityError, ToolMissingError
 from backupctl.process import ProcessError, Source
 from backupctl.stream import Reader
 
@@ -125,7 +125,7 @@ def read_archive(connection: Connection, pg_restore: Client, dump: Reader) -> No
     try:
         # Not `-l`: the table of contents is at the front, and a cut archive still has it.
         connection.session.feed([str(pg_restore.program), "-f", "/dev/null"], dump)
-    except ProcessError as error:
+    except EngineError as error:
         raise IntegrityError(
-            f"pg_restore cannot read the dump to its end: {error.stderr}", hint="restore an older backup"
+            f"pg_restore cannot read the dump to its end: {error.message}", hint="restore an older backup"
         ) from error

@@ -12,7 +12,8 @@ from backupctl.process import PROBE_TIMEOUT_S
 QUIET = ("-X", "-q", "-w", "-v", "ON_ERROR_STOP=1")
 # Names are schema-qualified by nobody's setting but ours, and a backslash in a literal is a backslash.
 _PRELUDE = (
-    "SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off;\n"
+    "SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off; "
+    "SET statement_timeout = 0;\n"
 )
 
 

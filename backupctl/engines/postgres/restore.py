@@ -139,15 +139,20 @@ class Restoration:
     def _into_new(self, finish: Callable[[str], None]) -> None:
         """Restore under a passing name, so that the asked-for one never stands for half a database."""
         name = f"backupctl_restore_{secrets.token_hex(4)}"
-        psql = self._psql.not_cancelled()
         try:
             create_database(self._psql, name, self._details)
             self._load(name, in_one_transaction=False)
             self._set_properties(name)
             finish(name)
         except BaseException:
-            drop_database(psql, name)
+            self._clear_away(name)
             raise
+
+    def _clear_away(self, name: str) -> None:
+        try:
+            drop_database(self._psql.not_cancelled(), name)
+        except EngineError as error:
+            self.request.say(f'the unfinished database "{name}" is still there, drop it by hand: {error.message}')
 
     def _put_in_place(self, name: str) -> None:
         rename_database(self._psql, name, self.request.into)

@@ -21,6 +21,8 @@ _TOKEN_OR_BLOCK = re.compile(
 )
 _ROUTINE = re.compile(rb"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
 _COPY = re.compile(rb"COPY\s[^;]*\sFROM\s+stdin\b[^;]*;", re.IGNORECASE | re.DOTALL)
+# Nothing but plain literals, as in the millions of lines of a dump with --inserts: one match instead of many.
+_ROW = re.compile(rb"INSERT INTO (?:[^;'\"$/eE-]++|[eE](?!')|-(?!-)|/(?!\*)|'[^']*+'|\"[^\"]*+\")*+;")
 _COPY_END = b"\n\\.\n"
 
 _ESCAPED_QUOTE = re.compile(rb"\\.|''|'", re.DOTALL)
@@ -94,6 +96,11 @@ class Splitter:
                 if gap:
                     yield Piece(gap[0], is_statement=False)
                     position = gap.end()
+                    continue
+                row = _ROW.match(text, position)
+                if row:
+                    yield Piece(row[0], is_statement=True)
+                    position = row.end()
                     continue
             end = self._scan(text, position)
             self._parts.append(text[position:end])

@@ -109,7 +109,6 @@ def creation(name: str, details: Details) -> str:
     if details:
         words += [f"ENCODING {literal(details['encoding'])}", f"LC_COLLATE {literal(details['collate'])}"]
         words += [f"LC_CTYPE {literal(details['ctype'])}", *_locale(details)]
-        words.append(f"CONNECTION LIMIT {int(details['connection_limit'])}")
     return " ".join(words) + ";"
 
 
@@ -151,13 +150,16 @@ def swap_databases(psql: Psql, *, new: str, name: str, aside: str) -> None:
 
 
 def properties(name: str, details: Details, *, owner: bool) -> list[str]:
-    """The statements that give a database its comment, settings, grants and owner."""
+    """The statements that give a database its comment, settings, limit, grants and owner."""
     database = identifier(name)
     statements = []
     if details.get("comment"):
         statements.append(f"COMMENT ON DATABASE {database} IS {literal(details['comment'])};")
     settings = [setting for setting in details.get("settings", []) if owner or setting["role"] is None]
     statements += [_setting(database, setting) for setting in settings]
+    if details.get("connection_limit", -1) >= 0:
+        # Not before: it might not let the restore itself in.
+        statements.append(f"ALTER DATABASE {database} CONNECTION LIMIT {int(details['connection_limit'])};")
     if owner and details:
         statements += _grants(database, details["grants"])
         statements.append(f"ALTER DATABASE {database} OWNER TO {identifier(details['owner'])};")
