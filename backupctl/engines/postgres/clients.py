@@ -1,12 +1,12 @@
 """Which of the PostgreSQL clients on this machine are used for which server."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backupctl.errors import CancelledError, EngineError, ToolMissingError
+from backupctl.engines.programs import programs, usual_folders, version_told_by
+from backupctl.errors import ToolMissingError
 from backupctl.process import Session
 
 _PLACES = (
@@ -59,40 +59,48 @@ class Clients:
 
     session: Session
     bin_dir: Path | None
-    _found: dict[str, tuple[Client, ...]] = field(default_factory=dict)
+    _found: dict[tuple[str, Path | None], tuple[Client, ...]] = field(default_factory=dict)
 
     def of(self, tool: str) -> tuple[Client, ...]:
         """Every version of a tool: bin_dir's, then the lowest major release first, its newest minor before others."""
-        if tool not in self._found:
-            own = list(self._probe(tool, [self.bin_dir] if self.bin_dir else []))
-            others = self._probe(tool, _folders())
-            ordered = sorted(others, key=lambda client: (client.version[0], -client.version[1]))
-            self._found[tool] = (*own, *(client for client in ordered if client not in own))
-        return self._found[tool]
+        own = self._own(tool)
+        return (*own, *(client for client in self._others(tool) if client not in own))
 
     def any(self, tool: str) -> Client:
         """A client to ask questions with: bin_dir's, else the newest. Raises ToolMissingError."""
-        found = self.of(tool)
+        found = self._own(tool)[:1] or self._others(tool)[-1:]
         if not found:
             raise self._missing(tool)
-        return found[0] if self._is_own(found[0]) else found[-1]
+        return found[0]
 
     def not_older(self, tool: str, major: int, *, than: str) -> Client:
         """The lowest client that is not older than `major`, bin_dir's before all. Raises ToolMissingError."""
+        # One group after the other: every look at a version is a process.
+        for group in (self._own, self._others):
+            for client in group(tool):
+                if client.major >= major:
+                    return client
         found = self.of(tool)
         if not found:
             raise self._missing(tool, major)
-        for client in found:
-            if client.major >= major:
-                return client
         there = ", ".join(f"{client} in {client.program.parent}" for client in found)
         raise ToolMissingError(
             f"no {tool} on this machine is new enough for {than}: there is {there}",
             hint=f"install the package postgresql-client-{major}, or set bin_dir to a folder with {tool} {major}",
         )
 
-    def _is_own(self, client: Client) -> bool:
-        return self.bin_dir is not None and client.program.parent == self.bin_dir
+    def _own(self, tool: str) -> tuple[Client, ...]:
+        return self._probed(tool, self.bin_dir, [self.bin_dir]) if self.bin_dir else ()
+
+    def _others(self, tool: str) -> tuple[Client, ...]:
+        return self._probed(tool, None, usual_folders(_PLACES))
+
+    def _probed(self, tool: str, group: Path | None, folders: Iterable[Path]) -> tuple[Client, ...]:
+        if (tool, group) not in self._found:
+            found = self._probe(tool, folders)
+            ordered = sorted(found, key=lambda client: (client.version[0], -client.version[1]))
+            self._found[tool, group] = tuple(ordered)
+        return self._found[tool, group]
 
     def _missing(self, tool: str, major: int | None = None) -> ToolMissingError:
         package = f"postgresql-client-{major}" if major else "postgresql-client"
@@ -101,30 +109,10 @@ class Clients:
         )
 
     def _probe(self, tool: str, folders: Iterable[Path]) -> Iterator[Client]:
-        for program in _programs(tool, folders):
-            try:
-                answer = self.session.run([str(program), "--version"])
-            except CancelledError:
-                raise
-            except EngineError:
-                continue  # a broken installation is no client
-            match = _VERSION.search(answer)
+        for program in programs([tool], folders):
+            # Debian's /usr/bin/pg_dump is a script that picks a version by its own rules.
+            if program.resolve().name == "pg_wrapper":
+                continue
+            match = _VERSION.search(version_told_by(program, self.session))
             if match:
                 yield Client(tool, program, (int(match[1]), int(match[2] or 0)))
-
-
-def _folders() -> Iterator[Path]:
-    for place in _PLACES:
-        yield from sorted(Path("/").glob(place.removeprefix("/")))
-    yield from (Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
-
-
-def _programs(tool: str, folders: Iterable[Path]) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for folder in folders:
-        program = folder / tool
-        real = program.resolve()
-        # Debian's /usr/bin/pg_dump is a script that picks a version by its own rules.
-        if real not in seen and real.name != "pg_wrapper" and os.access(program, os.X_OK):
-            seen.add(real)
-            yield program
