@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from backupctl.engines.messages import Explained
 from backupctl.engines.postgres.clients import Client
 from backupctl.engines.postgres.connection import Connection
-from backupctl.engines.postgres.explain import explaining
+from backupctl.engines.postgres.explain import MESSAGES
 from backupctl.errors import IntegrityError
-from backupctl.process import ProcessReader
 from backupctl.stream import Reader, TailCheck
 
 # How long pg_dump waits for a table that somebody holds exclusively; its own default is for ever.
@@ -44,22 +44,7 @@ class Dumping:
 
     def _start(self, client: Client, arguments: list[str]) -> Reader:
         reader = self.connection.session.reader([str(client.program), *arguments])
-        return _Explained(reader, self.connection.server)
-
-
-class _Explained:
-    """A client's output; where the client fails, the error says what to try."""
-
-    def __init__(self, source: ProcessReader, server: str) -> None:
-        self._source = source
-        self._server = server
-
-    def read(self, size: int, /) -> bytes:
-        with explaining(self._server):
-            return self._source.read(size)
-
-    def close(self) -> None:
-        self._source.close()
+        return Explained(reader, MESSAGES, self.connection.server)
 
 
 def checked_dump(source: Reader) -> Reader:
