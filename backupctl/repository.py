@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
+from backupctl.journal import Intent
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
 from backupctl.storages.base import Storage, StoredObject
 from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
@@ -50,6 +51,11 @@ class Repository:
         self._job = job
         self._storage = storage
         self._zone = zone
+
+    @property
+    def location(self) -> str:
+        """Where the storage is, for people."""
+        return self._storage.location
 
     @property
     def folder(self) -> str:
@@ -97,6 +103,19 @@ class Repository:
                 self._storage.delete(artifact.key)
             except StorageError:
                 continue
+
+    def clear(self, intent: Intent) -> None:
+        """Remove what a run that was killed left, unless it had come to its manifest. Raises StorageError."""
+        if self._is_there(intent.manifest_key):
+            return
+        for key in (*intent.keys, intent.manifest_key):
+            self._storage.clear_unfinished(key)
+            # A key without the right to delete is not made to try in vain.
+            if self._is_there(key):
+                self._storage.delete(key)
+
+    def _is_there(self, key: str) -> bool:
+        return any(found.key == key for found in self._storage.list(key))
 
     def listing(self) -> Listing:
         """Everything that this job's manifests say, held against what is stored. Raises StorageError."""

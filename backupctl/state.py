@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from backupctl.errors import BusyError, UsageError
+from backupctl.journal import Journal
 
 
 class StateFolder:
@@ -35,6 +36,10 @@ class StateFolder:
             raise self._unusable(error) from error
         with held, self._emptied(self._folder("runs") / job) as folder:
             yield folder
+
+    def journal(self, job: str) -> Journal:
+        """What the job's runs were about to store; for the holder of the job's lock."""
+        return Journal(self._folder("journals") / f"{job}.json")
 
     @contextmanager
     def working(self) -> Iterator[Path]:

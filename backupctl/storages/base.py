@@ -76,3 +76,10 @@ class Storage(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is no error."""
+
+    @abstractmethod
+    def clear_unfinished(self, key: str) -> None:
+        """Remove what a put of this key left when its process was killed: open uploads, temporary files.
+
+        A finished object of that key stays. Nothing there is no error. Raises StorageError.
+        """

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -103,8 +104,18 @@ class LocalStorage(Storage):
         path = self._path(key)
         with self._errors(f"cannot delete {key}"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
-            parents = path.relative_to(self._root).parents
-            _remove_empty([self._root / parent for parent in reversed(parents[:-1])])
+            self._remove_empty_above(path)
+
+    def clear_unfinished(self, key: str) -> None:
+        path = self._path(key)
+        with self._errors(f"cannot clear what was left of {key}"):
+            for left in path.parent.glob(f"{_temporary_beginning(key)}*{_TEMPORARY_SUFFIX}"):
+                left.unlink(missing_ok=True)
+            self._remove_empty_above(path)
+
+    def _remove_empty_above(self, path: Path) -> None:
+        parents = path.relative_to(self._root).parents
+        _remove_empty([self._root / parent for parent in reversed(parents[:-1])])
 
     def _path(self, key: str) -> Path:
         """Where a key's file is; raises StorageError for one that is no place below the folder."""
@@ -155,7 +166,7 @@ class _NewFile:
 
     def __init__(self, target: Path, key: str, as_error: Callable[[str, OSError], StorageError]) -> None:
         self._target = target
-        self._temporary = target.with_name(f".{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
+        self._temporary = target.with_name(f"{_temporary_beginning(key)}{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
         self._what = f"cannot store {key}"
         self._as_error = as_error
         self._made: list[Path] = []
@@ -272,6 +283,11 @@ def _entries(folder: Path) -> Iterator[tuple[bytes, Path]]:
                     yield (entry.name + ending).encode(), Path(entry.path)
     except FileNotFoundError:
         return  # deleted since its parent was read, or never made
+
+
+def _temporary_beginning(key: str) -> str:
+    """What the temporary names of one key begin with; a hash, since the key itself may fill a name."""
+    return f".{hashlib.sha256(key.encode()).hexdigest()[:16]}-"
 
 
 def _is_temporary(name: str) -> bool:

@@ -269,6 +269,46 @@ def test_a_large_stream_goes_through_little_memory(place: Place) -> None:
     place.storage.delete(key)
 
 
+KILLED = """
+import json, os, signal, sys
+from backupctl.storages import STORAGES
+
+given = json.load(sys.stdin)
+kind = STORAGES[given["options"]["type"]]
+storage = kind(kind.Options.model_validate(given["options"]))
+
+class Killing:
+    left = 20_000_000
+    def read(self, size):
+        self.left -= size
+        if self.left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return bytes(size)
+    def close(self):
+        pass
+
+storage.put(given["key"], Killing(), metadata={})
+"""
+
+
+def test_what_a_killed_put_left_is_cleared_and_nothing_else_is(place: Place) -> None:
+    key = place.key("shop/killed.sql")
+    neighbour = place.key("shop/killed.sql.other")
+    for name in (key, neighbour):
+        given = json.dumps({"options": _options(place), "key": name})
+        subprocess.run([sys.executable, "-c", KILLED], input=given, text=True, check=False)
+    place.storage.put(key, io.BytesIO(b"finished"), metadata={})
+    before = len(place.leftovers())
+    assert before > 0
+    place.storage.clear_unfinished(key)
+    assert place.names("shop/") == ["shop/killed.sql"]
+    assert 0 < len(place.leftovers()) < before
+    place.storage.clear_unfinished(neighbour)
+    place.storage.clear_unfinished(neighbour)
+    assert place.leftovers() == []
+    place.storage.delete(key)
+
+
 def _options(place: Place) -> dict[str, str]:
     if place.server is None:
         return {"type": "local", "path": str(place.folder)}

@@ -61,8 +61,9 @@ class Workplace:
         return listed
 
     def leftovers(self) -> list[Path]:
-        """Files of the state folder that a finished command must not leave; locks stay."""
-        return [path for path in self.state.rglob("*") if path.is_file() and path.parent.name != "locks"]
+        """Files of the state folder that a finished command must not leave; locks and journals stay."""
+        kept = {"locks", "journals"}
+        return [path for path in self.state.rglob("*") if path.is_file() and path.parent.name not in kept]
 
     def environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}

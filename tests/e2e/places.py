@@ -79,8 +79,9 @@ def postgres_database(
     )
 
 
-def one_job(place: Workplace, database: str, storage: str, *, name: str = "shop") -> None:
+def one_job(place: Workplace, database: str, storage: str, *, compression: str = "zstd") -> None:
+    """One job, `shop`."""
     place.write(
-        f"version: 1\nstorages:\n  there: {storage}\njobs:\n  - name: {name}\n    database: {database}\n"
-        "    storage: there\n"
+        f"version: 1\nstorages:\n  there: {storage}\njobs:\n  - name: shop\n    database: {database}\n"
+        f"    storage: there\n    compression: {compression}\n"
     )

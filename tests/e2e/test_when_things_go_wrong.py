@@ -315,20 +315,46 @@ def test_an_interrupted_run_leaves_nothing(
     assert "cancelled" in ended.err
 
 
-def test_a_killed_run_holds_up_nothing_and_shows_no_backup(
-    place: Workplace, server: PostgresServer, weed_server: WeedServer, tcp_proxy: Callable[[str, int], TcpProxy]
+def test_a_killed_run_shows_no_backup_and_the_next_run_clears_what_it_left(
+    place: Workplace,
+    server: PostgresServer,
+    new_weed_server: Callable[[], WeedServer],
+    tcp_proxy: Callable[[str, int], TcpProxy],
 ) -> None:
-    proxy = _stalled_run(place, server, weed_server, tcp_proxy)
+    store = new_weed_server()
+    proxy = tcp_proxy(server.host, server.port)
+    proxy.to_client = Fault(stall_after=14_000_000)
+    fill(server, "killed_run", rows=200_000)
+    entry = postgres_database(place, server, "killed_run", port=proxy.port)
+    one_job(place, entry, s3_storage(place, store), compression="none")
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        _until(lambda: proxy.stalled > 0 and store.open_uploads() != [])
         running.process.kill()
         running.process.communicate()
-        proxy.refuse()
-    proxy.heal()
     assert place.backups("shop") == []
+    proxy.release()
     place.ok("run-once", "shop")
     assert len(place.backups("shop")) == 1
+    assert store.open_uploads() == []
     assert place.leftovers() == []
+    drop(server, "killed_run")
+
+
+def test_a_killed_run_leaves_no_partial_file_after_the_next_run(
+    place: Workplace, server: PostgresServer, tcp_proxy: Callable[[str, int], TcpProxy]
+) -> None:
+    proxy = tcp_proxy(server.host, server.port)
+    proxy.to_client = Fault(stall_after=2_000_000)
+    _job(place, server, LOCAL, port=proxy.port)
+    backups = place.folder / "backups"
+    with place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0 and any(backups.rglob("*.partial")))
+        running.process.kill()
+        running.process.communicate()
+    proxy.release()
+    place.ok("run-once", "shop")
+    assert not list(backups.rglob("*.partial"))
+    assert len(place.backups("shop")) == 1
 
 
 def test_a_restore_that_fails_half_way_drops_what_it_made(place: Workplace, server: PostgresServer) -> None:

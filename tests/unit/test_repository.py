@@ -58,6 +58,9 @@ class MemoryStorage(Storage):
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def clear_unfinished(self, key: str) -> None:
+        """A put here is never interrupted."""
+
 
 @pytest.fixture
 def storage() -> MemoryStorage:

@@ -60,6 +60,10 @@ class S3Storage(Storage):
     def delete(self, key: str) -> None:
         self._bucket.delete(key)
 
+    def clear_unfinished(self, key: str) -> None:
+        for upload_id in self._bucket.open_uploads(key):
+            self._bucket.abort(key, upload_id)
+
     @cached_property
     def _bucket(self) -> "Bucket":
         from backupctl.storages.s3.bucket import Bucket

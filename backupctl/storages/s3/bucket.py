@@ -125,6 +125,19 @@ class Bucket:
             if code_of(error.__cause__) != "NoSuchUpload":
                 raise
 
+    def open_uploads(self, key: str) -> list[str]:
+        """The ids of the uploads of one key that were neither completed nor aborted."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._name, Prefix=key)
+        try:
+            with storage_errors(f"cannot list the unfinished uploads of {key}"):
+                return [
+                    upload["UploadId"] for page in pages for upload in page.get("Uploads", []) if upload["Key"] == key
+                ]
+        except StorageError as error:
+            if code_of(error.__cause__) == "NoSuchUpload":  # how rclone 1.7 says that there are none
+                return []
+            raise
+
     def get(self, key: str, *, start: int = 0, etag: str | None = None) -> Fetched:
         """An object from byte `start` on, if it is still the one with that `etag`."""
         condition: dict[str, Any] = {} if etag is None else {"Range": f"bytes={start}-", "IfMatch": etag}

@@ -1,0 +1,150 @@
+"""One backup in the making: each part dumped and stored, then the manifest that commits them."""
+
+import platform
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from backupctl import __version__
+from backupctl.cancel import Cancellation
+from backupctl.config import Job
+from backupctl.engines.base import Engine, Part, Preflight
+from backupctl.events import Dumping, Listener, Progress, Warned
+from backupctl.journal import Intent, Journal
+from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
+from backupctl.redact import Redactor
+from backupctl.repository import Repository
+from backupctl.stream import Tap, Watch
+
+_PROGRESS_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Making:
+    """What one backup is made of and where it goes. The job's lock is held by whoever makes it."""
+
+    job: Job
+    engine: Engine
+    preflight: Preflight
+    repository: Repository
+    journal: Journal
+    backup_id: BackupId
+    cancel: Cancellation
+    redact: Redactor
+    listener: Listener
+    clock: Callable[[], datetime]
+
+    def make(self) -> Manifest:
+        """Dump, store, commit. Whatever is raised, there is no backup, and what was stored is taken back."""
+        intent = self._intent()
+        self.journal.add(intent)
+        stored: list[Artifact] = []
+        try:
+            for part in self.preflight.parts:
+                stored.append(self._store(part))  # noqa: PERF401 -- what was stored so far is taken back
+            manifest = self._manifest(tuple(stored))
+            self.cancel.check()
+            self.repository.commit(manifest)
+        except BaseException:
+            self.repository.discard(tuple(stored))
+            raise
+        self.journal.remove(intent)
+        for warning in manifest.warnings:
+            self.listener(Warned(self.job.name, warning))
+        return manifest
+
+    def _intent(self) -> Intent:
+        keys = {part.role: self._key(part) for part in self.preflight.parts}
+        return Intent(
+            location=self.repository.location,
+            manifest_key=keys[DUMP_ROLE] + MANIFEST_SUFFIX,
+            keys=tuple(keys.values()),
+        )
+
+    def _key(self, part: Part) -> str:
+        suffix = part.suffix + self.job.compression.suffix
+        return self.repository.artifact_key(self.backup_id, self.engine.database, suffix)
+
+    def _store(self, part: Part) -> Artifact:
+        preflight, name = self.preflight, self.job.name
+        self.listener(Dumping(name, part.role, preflight.client, preflight.server_version, part.size_estimate))
+        with closing(part.open()) as source, _Meter(self.listener, name, part.role) as meter:
+            return self.repository.put(
+                part.role,
+                self._key(part),
+                Tap(Watch(source, meter.dumped)),
+                self.job.compression,
+                metadata=self._metadata(part),
+                size_estimate=part.size_estimate,
+                seen=meter.stored,
+                cancel=self.cancel,
+            )
+
+    def _metadata(self, part: Part) -> dict[str, str]:
+        started_at = self.backup_id.started_at.astimezone(ZoneInfo(self.job.timezone))
+        return {
+            "job": self.job.name,
+            "engine": self.job.database.type,
+            "database": self.engine.database,
+            "backup-id": str(self.backup_id),
+            "role": part.role,
+            "started-at": started_at.isoformat(timespec="seconds"),
+            "timezone": self.job.timezone,
+        }
+
+    def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
+        zone = ZoneInfo(self.job.timezone)
+        findings = [part.findings() for part in self.preflight.parts]
+        tables = [found.tables for found in findings if found.tables is not None]
+        warnings = [*self.preflight.warnings, *(warning for found in findings for warning in found.warnings)]
+        return Manifest(
+            id=str(self.backup_id),
+            job=self.job.name,
+            engine=self.job.database.type,
+            database=self.engine.database,
+            server_version=self.preflight.server_version,
+            client=self.preflight.client,
+            host=platform.node(),
+            started_at=self.backup_id.started_at.astimezone(zone),
+            finished_at=self.clock().astimezone(zone),
+            timezone=self.job.timezone,
+            format=self.engine.format,
+            compression=self.job.compression.algorithm,
+            artifacts=artifacts,
+            tables=tables[0] if tables else None,
+            warnings=tuple(self.redact(warning) for warning in warnings),
+            details=self.preflight.details,
+            tool=f"backupctl {__version__}",
+        )
+
+
+class _Meter:
+    """Adds bytes up, and tells of them a few times a second."""
+
+    def __init__(self, listener: Listener, job: str, role: str) -> None:
+        self._listener = listener
+        self._progress = Progress(job, role, 0, 0)
+        self._told_at = 0.0
+
+    def dumped(self, count: int) -> None:
+        self._progress = replace(self._progress, dumped=self._progress.dumped + count)
+        self._tell_sometimes()
+
+    def stored(self, count: int) -> None:
+        self._progress = replace(self._progress, stored=self._progress.stored + count)
+        self._tell_sometimes()
+
+    def __enter__(self) -> "_Meter":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._listener(self._progress)
+
+    def _tell_sometimes(self) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= _PROGRESS_EVERY_S:
+            self._told_at = now
+            self._listener(self._progress)
