@@ -21,7 +21,7 @@ demo: venv  ## Back up, verify and restore a small real database, in the folder 
 	@$(BIN)/python -m tests.demo
 
 test: parts  ## Run every test, against real servers
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
 
 check: venv  ## Check style, types, and the direction of imports
 	$(BIN)/ruff check .
