@@ -11,6 +11,9 @@ from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.events import Run
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that ask for an end: Ctrl-C, an orderly shutdown, a terminal that was closed."""
+
 
 class Pool:
     """At most `workers` runs at once; the others wait their turn in the order they were given."""
@@ -20,7 +23,7 @@ class Pool:
         self._run = run
 
     def run_all(self, jobs: Sequence[Job]) -> list[Run]:
-        """Run every job; one that fails stops no other. Ctrl-C or SIGTERM cancels those that run and wait."""
+        """Run every job; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
         cancel = Cancellation()
         with _stopping(cancel), ThreadPoolExecutor(self._workers, thread_name_prefix="run") as workers:
             futures = [workers.submit(self._run, job, cancel) for job in jobs]
@@ -29,14 +32,16 @@ class Pool:
 
 @contextmanager
 def _stopping(cancel: Cancellation) -> Iterator[None]:
-    """Within the block, SIGINT and SIGTERM cancel; a second one ends the process at once."""
+    """Within the block, each of STOPS cancels; a second one ends the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         # Not here: what cancelling calls may want a lock that this thread holds at this very moment.
         threading.Thread(target=cancel.request, name="cancel", daemon=True).start()
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What was ignored before us stays so: `nohup` wants the run to outlive its terminal.
+    handlers = {number: signal.getsignal(number) for number in STOPS}
+    previous = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     for number in previous:
         signal.signal(number, stop)
     try:

@@ -1,7 +1,6 @@
 """The command: its subcommands, and the one place where an error becomes a line and an exit code."""
 
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -11,10 +10,11 @@ from typing import Annotated
 import typer
 
 from backupctl import __version__
-from backupctl.cli import backups, configuring, render, restoring, running
+from backupctl.cli import backups, configuring, render, restoring, running, streams
 from backupctl.cli.given import FileOption
 from backupctl.config import InvalidFile
 from backupctl.errors import BackupctlError, ExitCode
+from backupctl.pool import STOPS
 
 app = typer.Typer(
     name="backupctl",
@@ -49,26 +49,35 @@ def _before_the_command(
 
 def main() -> None:
     """Run the command that was typed, and exit."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _as_interrupt)
+    out = streams.guard()
+    code = _run()
+    sys.stdout.flush()
+    if out.lost:
+        render.error(f"the output could not be written: {out.lost}")
+        code = code or ExitCode.RUN_FAILED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command; returns its exit code."""
     try:
         app(prog_name="backupctl")
+    except SystemExit as ended:
+        return int(ended.code or ExitCode.OK)
     except InvalidFile as error:
         render.problems(error.problems)
         render.error(error.message, error.hint)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except BackupctlError as error:
         render.error(error.message, error.hint)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        render.error("interrupted")
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has read enough, as `head` does; the interpreter must not say so at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)
+        return error.exit_code
     except Exception as error:
         _report_bug(error)
-        sys.exit(ExitCode.BUG)
+        return ExitCode.BUG
+    return ExitCode.OK
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -37,7 +37,7 @@ def restore(
     ctx: typer.Context,
     name: JobArgument,
     wanted: Annotated[
-        str, typer.Argument(metavar="[BACKUP]", help="An id, a unique beginning of one, or latest.")
+        str, typer.Argument(metavar="BACKUP", help="An id, a unique beginning of one, or latest.")
     ] = LATEST,
     into: Annotated[
         str | None,
@@ -150,7 +150,10 @@ def _confirm(bars: render.Bars, text: str) -> bool:
         raise UsageError("--clean asks before it replaces anything, and nobody can answer here", hint="add --yes")
     with bars.asking():
         bars.warn(text)
-        return typer.confirm("Go on?", default=False, err=True)
+        try:
+            return typer.confirm("Go on?", default=False, err=True)
+        except typer.Abort:  # Ctrl-C, or the end of the input
+            raise KeyboardInterrupt from None
 
 
 def _watched(repository: Repository, manifest: Manifest, role: str, bars: render.Bars) -> Reader:
@@ -169,23 +172,34 @@ def _write_out(repository: Repository, manifest: Manifest, to_file: str, bars: r
 def _destination(to_file: str) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is whole; stdout can only be cut short."""
     if to_file == _STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _explained("stdout"), os.fdopen(1, "wb", closefd=False) as out:
+            yield out
         return
     path = Path(to_file)
     if path.exists():
         raise UsageError(f"{path} is there already", hint="remove it, or name another file")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(path)
-    except OSError as error:
-        raise BackupctlError(f"{path} could not be written: {error.strerror}") from error
+        with _explained(str(path)):
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                yield out
+                out.flush()
+                os.fsync(out.fileno())
+            partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise BackupctlError(
+            f"{place} was closed before the end of the dump: what was read of it is not whole"
+        ) from error
+    except OSError as error:
+        raise BackupctlError(f"{place} could not be written: {(error.strerror or str(error)).lower()}") from error
 
 
 @contextmanager

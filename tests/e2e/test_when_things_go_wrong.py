@@ -298,7 +298,7 @@ def test_two_processes_do_not_run_the_same_job(
     assert len(place.backups("shop")) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_nothing(
     place: Workplace,
     server: PostgresServer,
