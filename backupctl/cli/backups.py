@@ -29,7 +29,10 @@ def register(app: typer.Typer) -> None:
 def list_backups(
     ctx: typer.Context, name: OptionalJobArgument = None, as_json: JsonOption = False, file: FileOption = None
 ) -> None:
-    """List the backups that are whole, as the storage itself shows them. Only those can be restored."""
+    """List the backups that are on the storages.
+
+    Only those that are whole are shown, and only those can be restored.
+    """
     path = file_of(ctx, file)
     configuration = config.load(path, jobs=None if name is None else [name], database=False)
     found: list[tuple[Job, Manifest]] = []
@@ -99,13 +102,15 @@ def verify(
     ctx: typer.Context,
     name: JobArgument,
     wanted: Annotated[
-        str, typer.Argument(metavar="[BACKUP]", help="An id, a unique beginning of one, or latest.")
+        str, typer.Argument(metavar="BACKUP", help="An id, a unique beginning of one, or latest.")
     ] = LATEST,
     every: Annotated[bool, typer.Option("--all", help="Verify every backup of the job.")] = False,
     as_json: JsonOption = False,
     file: FileOption = None,
 ) -> None:
-    """Read a backup back in full: sizes and sha256 of both sides, and the engine's own full read.
+    """Read a backup back in full and check it.
+
+    Sizes and sha256 of both sides are compared, and the engine reads all of the dump.
 
     Exit: 0 it checks out, 3 it does not.
     """

@@ -125,7 +125,10 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file when it is there.")] = False,
 ) -> None:
-    """Write a first jobs file, with comments; or one made of an environment file."""
+    """Write a first jobs file, with comments.
+
+    With --from-env it is made of the environment file of a single-database backup.
+    """
     path = output or ctx.obj or _DEFAULT_OUTPUT
     if from_env is None:
         _write(path, starter.STARTER, force=force)

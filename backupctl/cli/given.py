@@ -15,7 +15,7 @@ FileOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job of the file.")]
-OptionalJobArgument = Annotated[str | None, typer.Argument(metavar="[JOB]", help="A job of the file; without, all.")]
+OptionalJobArgument = Annotated[str | None, typer.Argument(metavar="JOB", help="A job of the file; without, all.")]
 
 
 def file_of(ctx: typer.Context, own: Path | None) -> Path:

@@ -60,38 +60,50 @@ def _visible(value: object) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print a table on stdout. Columns named in `right` are aligned to the right."""
+    """Print a table on stdout. Columns named in `right` are aligned to the right.
+
+    On a terminal that is too narrow every row becomes lines of its own: an id that is folded cannot be copied.
+    """
     out = console()
-    cells = [[_visible(cell) for cell in row] for row in rows]
-    if out.is_terminal:
-        _grid(out, columns, cells, right)
+    cells = [[_visible(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    lines = _aligned([list(columns), *cells], [name in right for name in columns])
+    if not out.is_terminal:
+        out.file.writelines(f"{line}\n" for line in lines)
+    elif _width(lines) <= out.width:
+        _print(out, (lines[0], "bold"))
+        _print(out, ("\n".join(lines[1:]), ""))
     else:
-        out.file.writelines(_aligned([list(columns), *cells], [name in right for name in columns]))
+        _records(out, columns, cells)
 
 
-def _grid(out: "Console", columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
-        grid.add_column(Text(name), overflow="fold", justify="right" if name in right else "left")
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
-    out.print(grid)
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
-    """The rows in columns, whole: for a file or a pipe nothing is folded, however long it is."""
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """The rows in columns, each whole, however long it is."""
     from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
     for row in rows:
         blanks = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
         cells = (
             blank + cell if to_right else cell + blank for cell, blank, to_right in zip(row, blanks, right, strict=True)
         )
-        yield "  ".join(cells).rstrip() + "\n"
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _records(out: "Console", columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    longest = _width(columns)
+    for number, row in enumerate(rows):
+        if number:
+            _print(out, ("", ""))
+        for name, cell in zip(columns, row, strict=True):
+            _print(out, (f"{name:{longest}}  ", "bold"), (cell, ""))
+
+
+def _width(lines: Iterable[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, lines))
 
 
 def json_document(document: Any) -> None:

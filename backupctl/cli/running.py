@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def run_once(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="JOB…", help="The jobs to run.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="JOB", help="The jobs to run.")] = None,
     all_jobs: Annotated[bool, typer.Option("--all", help="Run every enabled job.")] = False,
     tags: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TAG", help="Run the enabled jobs that have this tag.")

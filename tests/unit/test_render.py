@@ -32,6 +32,29 @@ def test_a_table_that_no_terminal_reads_cuts_nothing(capsys: pytest.CaptureFixtu
     assert len(header) == len(first) == len(second)
 
 
+def test_a_row_with_a_line_break_in_it_stays_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    render.table(["NAME"], [["a\nb"]])
+    assert capsys.readouterr().out == "NAME\na\\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ("25", "NAME                 SIZE\n20261123T062442Z-x  1 KiB\nb                     2 B\n"),
+        ("24", "NAME  20261123T062442Z-x\nSIZE  1 KiB\n\nNAME  b\nSIZE  2 B\n"),
+    ],
+)
+def test_a_terminal_that_is_too_narrow_gets_a_line_for_every_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, shown: str
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", "24")
+    render.table(["NAME", "SIZE"], [["20261123T062442Z-x", "1 KiB"], ["b", "2 B"]], right=["SIZE"])
+    assert capsys.readouterr().out == shown
+
+
 def test_messages_go_to_stderr_with_their_control_characters_shown(capsys: pytest.CaptureFixture[str]) -> None:
     render.error("the server said \x1b[31m:boom:", hint="try [again]")
     shown = capsys.readouterr()
