@@ -59,9 +59,12 @@ def restore(
     owner: Annotated[
         bool, typer.Option("--owner/--no-owner", help="--no-owner: all belongs to the restoring user; no grants.")
     ] = True,
+    other_flavour: Annotated[
+        bool, typer.Option("--other-flavour", help="Try a backup of MySQL in MariaDB, or the other way round.")
+    ] = False,
     host: Annotated[str | None, typer.Option("--host", metavar="HOST", help="Another server.")] = None,
-    port: Annotated[int | None, typer.Option("--port", metavar="PORT")] = None,
-    user: Annotated[str | None, typer.Option("--user", metavar="USER")] = None,
+    port: Annotated[int | None, typer.Option("--port", metavar="PORT", help="Its port.")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER", help="Another user.")] = None,
     password_env: Annotated[
         str | None, typer.Option("--password-env", metavar="VARIABLE", help="Variable with that user's password.")
     ] = None,
@@ -102,6 +105,7 @@ def restore(
                     clean=clean,
                     owner=owner,
                     create_roles=create_roles,
+                    other_flavour=other_flavour,
                     confirm=lambda text: yes or _confirm(bars, text),
                     say=lambda text: bars.note(f"{name}: {text}"),
                 )
@@ -111,7 +115,8 @@ def restore(
 
 
 def _engine_restore(job: Job, request: Restore, session: Session) -> None:
-    if request.manifest.engine != job.database.type:
+    relatives = ENGINES[job.database.type].also_restores if request.other_flavour else frozenset()
+    if request.manifest.engine not in {job.database.type, *relatives}:
         raise UsageError(
             f"backup {request.manifest.id} was made by {request.manifest.engine}, and the job is {job.database.type}",
             hint="restore with a job of that type, or write the dump out with --to-file",

@@ -7,7 +7,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
-PLANNED = {"database": ("mysql", "mariadb", "mssql", "command"), "storage": ()}
+PLANNED = {"database": ("mssql", "command"), "storage": ()}
 """Types of the format whose turn has not come yet."""
 
 UNKNOWN_TYPE = "unknown_type"

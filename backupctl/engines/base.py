@@ -80,6 +80,8 @@ class Restore:
     clean: bool = False
     owner: bool = True
     create_roles: bool = False
+    other_flavour: bool = False
+    """Try it although the backup is of a relative of the server's product."""
     confirm: Callable[[str], bool] = lambda _: False
     """Asked, with a sentence, before anything that exists is replaced."""
     say: Callable[[str], None] = lambda _: None
@@ -92,6 +94,9 @@ class Engine(ABC):
     Options: ClassVar[type[EngineOptions]]
     connection_options: ClassVar[frozenset[str]] = frozenset()
     """Which of `host`, `port`, `user`, `password` a restore may override for another server."""
+
+    also_restores: ClassVar[frozenset[str]] = frozenset()
+    """Types of other engines whose backups may be tried here, if that is asked for."""
 
     format: str = "plain"
 

@@ -12,7 +12,9 @@ from backupctl.engines.sqlite import SqliteEngine, SqliteOptions
 from backupctl.model import DUMP_ROLE, Artifact, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Expected, Reader, Tap, Verified
+from tests.contract import mysql_cases
 from tests.contract.postgres_cases import engine_for, new_name, tell
+from tests.parts.mariadb import MariadbServer, quoted
 from tests.parts.postgres import PostgresServer
 
 
@@ -130,6 +132,52 @@ class PostgresMember(Member):
     def close(self) -> None:
         for name in (self._name, *self._targets):
             self._server.sql(f'DROP DATABASE IF EXISTS "{name}"')
+
+
+class MysqlMember(Member):
+    """A MySQL or a MariaDB."""
+
+    def __init__(self, server: MariadbServer) -> None:
+        self._server = server
+        self._name = new_name("shop")
+        self._targets: list[str] = []
+        server.create_database(self._name)
+        # Recursion ends at 1000 rows in either product, and the setting for it has another name in each.
+        numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500) SELECT"
+        server.sql(
+            "CREATE TABLE customers (id int PRIMARY KEY, name varchar(50) NOT NULL) CHARSET utf8mb4;"
+            "CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers (id), note text, raw longblob);"
+            f"INSERT INTO customers {numbers} n, concat('käufer ', n, ' 🛒') FROM n;"
+            f"INSERT INTO orders {numbers} n * 6 + i, n, if(n % 3, NULL, ''),"
+            " unhex(concat(sha2(n, 256), repeat(sha2(n * 7 + i, 256), 30)))"
+            " FROM n, (SELECT 1 AS i UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6) i;"
+            "ANALYZE TABLE customers, orders",  # the server does it by itself, some seconds later
+            self._name,
+        )
+
+    def engine(self, session: Session) -> Engine:
+        return mysql_cases.engine_for(self._server, session, self._name)
+
+    def missing(self, session: Session) -> Engine:
+        return mysql_cases.engine_for(self._server, session, "nosuch")
+
+    def new_target(self) -> str:
+        self._targets.append(new_name("restored"))
+        return self._targets[-1]
+
+    def exists(self, target: str) -> bool:
+        return bool(self._server.sql(f"SHOW DATABASES LIKE '%{target}%'"))
+
+    def content(self, target: str | None = None) -> Any:
+        return mysql_cases.tell(self._server, target or self._name)
+
+    def put_something_in(self, target: str) -> None:
+        self._server.create_database(target)
+        self._server.sql("CREATE TABLE precious AS SELECT 1 AS x", target)
+
+    def close(self) -> None:
+        for name in (self._name, *self._targets):
+            self._server.sql(f"DROP DATABASE IF EXISTS {quoted(name)}")
 
 
 class Kept:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,25 +12,27 @@ from backupctl.engines.base import Engine, Part
 from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE
 from backupctl.process import Session
-from tests.contract.engine_members import Member, PostgresMember, SqliteMember, keep
-from tests.parts.postgres import PostgresServer
+from tests.contract.engine_members import Member, MysqlMember, PostgresMember, SqliteMember, keep
+
+CREDENTIALS = (".pgpass", ".cnf")
+"""Files that the clients read the password from; they go with the run's private folder."""
 
 
-@pytest.fixture(params=["sqlite", "postgres plain", "postgres custom"])
-def member(
-    request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Callable[[int], PostgresServer]
-) -> Iterator[Member]:
-    made = _member(request.param, tmp_path, postgres_server)
+@pytest.fixture(params=["sqlite", "postgres plain", "postgres custom", "mysql", "mariadb"])
+def member(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Member]:
+    made = _member(request.param, tmp_path, request.getfixturevalue)
     yield made
     made.close()
 
 
-def _member(name: str, tmp_path: Path, postgres_server: Callable[[int], PostgresServer]) -> Member:
+def _member(name: str, tmp_path: Path, server: Callable[[str], Any]) -> Member:
     if name == "sqlite":
         folder = tmp_path / "database"
         folder.mkdir()
         return SqliteMember(folder)
-    return PostgresMember(postgres_server(17), name.removeprefix("postgres "))
+    if name in ("mysql", "mariadb"):
+        return MysqlMember(server(f"{name}_server"))
+    return PostgresMember(server("postgres_server")(17), name.removeprefix("postgres "))
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_a_restored_dump_has_the_same_content(member: Member, engine: Engine) ->
 
 def test_a_dump_leaves_nothing_in_the_scratch_folder(engine: Engine, session: Session) -> None:
     keep(engine)
-    leftover = {path.name for path in session.scratch.iterdir() if path.suffix != ".pgpass"}
+    leftover = {path.name for path in session.scratch.iterdir() if path.suffix not in CREDENTIALS}
     assert leftover == set()
 
 
@@ -62,7 +65,7 @@ def test_a_dump_leaves_nothing_else_behind_when_it_is_closed_half_way(engine: En
     reader = part.open()
     assert len(reader.read(1000)) == 1000
     reader.close()
-    assert not [path for path in session.scratch.iterdir() if path.suffix != ".pgpass"]
+    assert not [path for path in session.scratch.iterdir() if path.suffix not in CREDENTIALS]
 
 
 def test_the_size_estimate_is_of_the_right_order(engine: Engine) -> None:

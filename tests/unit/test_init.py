@@ -9,6 +9,7 @@ import yaml
 from backupctl import config
 from backupctl.config import starter
 from backupctl.engines.base import ServerOptions
+from backupctl.engines.mysql import FamilyOptions
 from backupctl.engines.sqlite import SqliteOptions
 from backupctl.errors import UsageError
 from backupctl.storages.r2 import R2Options
@@ -146,10 +147,17 @@ def test_sqlite_and_a_local_folder_need_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_type_that_is_not_built_yet_is_written_and_told() -> None:
-    draft = starter.from_env({**NEW_NAMES, "DB_TYPE": "mysql", "DB_PORT": ""})
+    draft = starter.from_env({**NEW_NAMES, "DB_TYPE": "mssql", "DB_PORT": ""})
     database = yaml.safe_load(draft.text)["jobs"][0]["database"]
-    assert (database["type"], database["port"]) == ("mysql", 3306)
-    assert any("mysql is not built yet" in note for note in draft.notes)
+    assert (database["type"], database["port"]) == ("mssql", 1433)
+    assert any("mssql is not built yet" in note for note in draft.notes)
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_mysql_and_mariadb_are_taken_over_with_their_port(tmp_path: Path, kind: str) -> None:
+    database = loaded({**NEW_NAMES, "DB_TYPE": kind, "DB_PORT": ""}, tmp_path).jobs[0].database
+    assert isinstance(database, FamilyOptions)
+    assert (database.type, database.port) == (kind, 3306)
 
 
 def test_a_file_without_a_database_is_refused() -> None:

@@ -1,0 +1,155 @@
+"""MySQL and MariaDB behind the engines' contract."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
+from backupctl.engines.mysql.accounts import accounts_script
+from backupctl.engines.mysql.census import Census, Expected
+from backupctl.engines.mysql.clients import Client, Clients, doubts
+from backupctl.engines.mysql.connection import Connection
+from backupctl.engines.mysql.dump import Dumping, checked_dump
+from backupctl.engines.mysql.facts import Facts
+from backupctl.engines.mysql.options import FamilyOptions, MysqlOptions
+from backupctl.engines.mysql.privileges import Problem, Rights, Survey, refuse, refuse_incomplete
+from backupctl.engines.mysql.restore import Restoration
+from backupctl.engines.mysql.server import connected
+from backupctl.engines.mysql.sql import Sql
+from backupctl.errors import EngineError
+from backupctl.model import DUMP_ROLE, GLOBALS_ROLE, Manifest
+from backupctl.process import Session
+from backupctl.stream import CHUNK, Reader
+
+_SUFFIX = ".sql"
+_GLOBALS_SUFFIX = ".globals.sql"
+
+
+class MysqlEngine(Engine):
+    """One MySQL database."""
+
+    Options: ClassVar[type[EngineOptions]] = MysqlOptions
+    connection_options = frozenset({"host", "port", "user", "password"})
+    also_restores = frozenset({"mariadb"})
+
+    def __init__(self, options: FamilyOptions, session: Session) -> None:
+        self._options = options
+        self._connection = Connection(options, session)
+        self._clients = Clients(session, options.bin_dir)
+
+    @classmethod
+    def build(cls, options: Any, session: Session) -> Self:
+        return cls(options, session)
+
+    @property
+    def database(self) -> str:
+        return self._options.name
+
+    @property
+    def target(self) -> str:
+        return f"{self._connection.server}/{self._options.name}"
+
+    def preflight(self) -> Preflight:
+        options = self._options
+        sql, server = connected(self._connection, self._clients)
+        facts = Facts.of(sql.at(options.name), server, options.name)
+        rights = Rights.of(sql, server, options.name)
+        survey = Survey(facts, server, rights, options.name)
+        incomplete = survey.incomplete()
+        # Where a part is left out on purpose, that part need not be dumpable: the client is the judge.
+        if not options.leaves_out:
+            refuse(survey.problems())
+            if not options.allow_incomplete:
+                refuse_incomplete(incomplete)
+        client = self._clients.best("dump", server.flavour, server.number)
+        return Preflight(
+            server_version=server.version,
+            client=str(client),
+            parts=tuple(_Parts(self, sql, survey, client).all()),
+            warnings=tuple(self._warnings(survey, incomplete, client)),
+            details=facts.details(server),
+        )
+
+    def check_dump(self, manifest: Manifest, dump: Reader, *, say: Callable[[str], None]) -> None:
+        checked = checked_dump(dump)
+        while checked.read(CHUNK):
+            pass
+
+    def restore(self, request: Restore) -> None:
+        Restoration(self._connection, self._clients, request).run()
+
+    def _warnings(self, survey: Survey, incomplete: list[Problem], client: Client) -> list[str]:
+        options, facts, server = self._options, survey.facts, survey.server
+        warnings = [*doubts(client, server.flavour, server.number), *survey.warnings()]
+        warnings += [
+            f"the dump may be incomplete: {fact}; as an administrator run: {grant}" for fact, grant in incomplete
+        ]
+        if options.leaves_out:
+            warnings.append(f"extra_args leave out a part of the database ({' '.join(options.leaves_out)})")
+        if facts.sequences and client.flavour == "mysql":
+            warnings.append(f"{client} takes sequences for tables; install mariadb-client")
+        if facts.versioned and not any(argument.startswith("--dump-history") for argument in options.extra_args):
+            warnings.append(
+                f"the history of system-versioned tables is not in the dump: {', '.join(facts.versioned)}; "
+                "extra_args: [--dump-history] adds it"
+            )
+        return warnings
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The artifacts of one dump."""
+
+    engine: MysqlEngine
+    sql: Sql
+    survey: Survey
+    client: Client
+
+    def all(self) -> list[Part]:
+        engine, survey = self.engine, self.survey
+        options, facts = engine._options, survey.facts
+        dump = _CountedDump(
+            Dumping(engine._connection, survey.server, survey.rights.on_server("PROCESS")),
+            Expected(facts.routines, facts.triggers, facts.events),
+            strict=not (options.allow_incomplete or options.leaves_out),
+        )
+        parts = [Part(DUMP_ROLE, _SUFFIX, lambda: dump.open(self.client), facts.size, dump.findings)]
+        if options.globals:
+            parts.append(Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, self._globals()))
+        return parts
+
+    def _globals(self) -> Callable[[], Reader]:
+        there, server = self.survey.facts.accounts, self.survey.server
+        if there is None:
+            raise EngineError(
+                f"the user {server.user} may not see the server's accounts, which globals: true stores",
+                hint=f"as an administrator run: GRANT SELECT ON mysql.* TO {server.user}; or leave globals out",
+            )
+        return lambda: accounts_script(self.sql, server, there)
+
+
+class _CountedDump:
+    """A dump that is compared with what the catalogue says should be in it."""
+
+    def __init__(self, dumping: Dumping, expected: Expected, *, strict: bool) -> None:
+        self._dumping = dumping
+        self._expected = expected
+        self._strict = strict
+        self._missing: list[str] = []
+
+    def open(self, client: Client) -> Reader:
+        return Census(self._dumping.open_dump(client), self._compare)
+
+    def findings(self) -> Findings:
+        missing = ", ".join(self._missing)
+        return Findings(warnings=(f"the dump lacks {missing}",) if missing else ())
+
+    def _compare(self, counted: dict[str, int]) -> None:
+        self._missing = self._expected.missing_from(counted)
+        if self._missing and self._strict:
+            raise EngineError(
+                f"the dump lacks {', '.join(self._missing)} that the catalogue shows",
+                hint="run the job again, some may have been dropped meanwhile; else GRANT TRIGGER, EVENT and the right "
+                "to see routines to the user that dumps",
+                transient=True,
+            )

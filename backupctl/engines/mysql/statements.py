@@ -1,0 +1,131 @@
+"""Changes what must be changed in a dump on its way into a database: the lines that begin a statement, never a row."""
+
+import re
+from collections.abc import Callable
+
+from backupctl.engines.mysql.sql import identifier
+from backupctl.stream import CHUNK, Reader
+
+Edit = Callable[[bytes], bytes]
+
+_DELIMITER = b"DELIMITER "
+_PLAIN = b"DELIMITER ;\n"
+_END = b";;\n"
+_INTERESTING = (
+    _DELIMITER,
+    b"CREATE DEFINER=",
+    b"/*!50003 CREATE*/ ",
+    b"/*!50106 CREATE*/ ",
+    b"/*!50013 DEFINER=",
+    b"/*!50001 VIEW ",
+    b"ALTER DATABASE ",
+    b"  `",  # a column of CREATE TABLE
+    b"/*!999999\\-",
+    b"/*M!999999\\-",
+)
+_LONGEST = max(map(len, _INTERESTING))
+_QUOTED = rb"(?:`(?:[^`]|``)*`|'(?:[^']|'')*')"
+_DEFINER = re.compile(rb"\bDEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?[ ]?")
+_MADE_WITH_DEFINER = (b"CREATE DEFINER=", b"/*!50003 CREATE*/ /*!50017 ", b"/*!50106 CREATE*/ /*!50117 ", b"/*!50013 ")
+_SANDBOX = (b"/*!999999\\-", b"/*M!999999\\-")
+_VIEW = b"/*!50001 VIEW "
+_COLUMN = b"  `"
+_STRING = rb"'(?:[^'\\]|\\.|'')*'"
+_ALTER = b"ALTER DATABASE "
+
+
+class Edited:
+    """Passes a dump through, with edits applied to each line that begins a statement and may need one.
+
+    Both vendors' clients write a line break in a value as `\\n`, so no line of a row begins as these do.
+    Between `DELIMITER ;;` and `DELIMITER ;` stand bodies, of which only the first line is looked at.
+    """
+
+    def __init__(self, source: Reader, edits: list[Edit]) -> None:
+        self._source = source
+        self._edits = edits
+        self._out = bytearray()
+        self._line = b""
+        self._passing = False
+        self._in_bodies = False
+        self._at_start = True
+        self._ended = False
+
+    def read(self, size: int, /) -> bytes:
+        while len(self._out) < size and not self._ended:
+            chunk = self._source.read(CHUNK)
+            self._ended = not chunk
+            self._take(chunk)
+        taken = bytes(self._out[:size])
+        del self._out[:size]
+        return taken
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _take(self, chunk: bytes) -> None:
+        *lines, rest = (self._line + chunk).split(b"\n")
+        for line in lines:
+            self._out += self._seen(line + b"\n")
+        self._line = rest
+        if self._ended or (len(rest) >= _LONGEST and not (not self._passing and rest.startswith(_INTERESTING))):
+            # A row may be as long as a gigabyte: it is not held back for its end, of which two letters tell enough.
+            held = b"" if self._ended else rest[-2:]
+            self._out += self._edited(rest) if self._ended and not self._passing else rest[: len(rest) - len(held)]
+            self._line = held
+            self._passing = True
+
+    def _seen(self, line: bytes) -> bytes:
+        passing, self._passing = self._passing, False
+        if passing:
+            self._at_start = not self._in_bodies or line.endswith(_END)
+            return line
+        edited = self._edited(line)
+        if self._at_start and line.startswith(_DELIMITER):
+            self._in_bodies = line != _PLAIN
+            self._at_start = True
+        else:
+            self._at_start = not self._in_bodies or line.endswith(_END)
+        return edited
+
+    def _edited(self, line: bytes) -> bytes:
+        if self._at_start and line.startswith(_INTERESTING):
+            for edit in self._edits:
+                line = edit(line)
+        return line
+
+
+def without_definer(line: bytes) -> bytes:
+    """Leaves out who a routine, view, trigger or event is defined by: it is then whoever restores it."""
+    if not line.startswith(_MADE_WITH_DEFINER):
+        return line
+    return _DEFINER.sub(b"", line, count=1)
+
+
+def without_sandbox(line: bytes) -> bytes:
+    """Leaves out mariadb-dump's first line, which is an error to clients that do not know it."""
+    return b"" if line.startswith(_SANDBOX) else line
+
+
+def renamed(source: str, target: str) -> Edit:
+    """Where a dump names its own database, names another.
+
+    That is where routines were made under other collations (ALTER DATABASE); in MariaDB (10.11) also in columns
+    whose default is a sequence, and in views whose definer is not there: there the name is left out.
+    """
+    old, new = identifier(source).encode(), identifier(target).encode()
+    in_default = re.compile(_STRING + rb"|(?<=val\()" + re.escape(old) + rb"\.(?=`)")
+    in_view = re.compile(_STRING + rb"|" + re.escape(old) + rb"\.(?=`(?:[^`]|``)*`\.`)")
+
+    def rename(line: bytes) -> bytes:
+        if line.startswith(_ALTER + old):
+            return _ALTER + new + line[len(_ALTER + old) :]
+        if line.startswith(_COLUMN):
+            return in_default.sub(_string_alone, line)
+        return in_view.sub(_string_alone, line) if line.startswith(_VIEW) else line
+
+    return rename
+
+
+def _string_alone(found: "re.Match[bytes]") -> bytes:
+    return found[0] if found[0].startswith(b"'") else b""
