@@ -1,8 +1,11 @@
 """What a job's runs are about to store, written down so that the next run can clear what a killed one left."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from backupctl.errors import UsageError
 
 _MOST = 100  # of runs that could not be cleared up after; older ones are given up
 
@@ -34,10 +37,20 @@ class Journal:
             return ()
 
     def add(self, intent: Intent) -> None:
-        self._write((*self.intents(), intent)[-_MOST:])
+        """Raises UsageError when it cannot be written down."""
+        try:
+            self._write((*self.intents(), intent)[-_MOST:])
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(
+                f"the state folder cannot be used: {self._path} could not be written: {reason}",
+                hint="make room on the disk of state_dir, and let this user write there",
+            ) from error
 
     def remove(self, intent: Intent) -> None:
-        self._write(tuple(other for other in self.intents() if other != intent))
+        """Forget an intent; one that cannot be forgotten now is only looked at once more by the next run."""
+        with suppress(OSError):
+            self._write(tuple(other for other in self.intents() if other != intent))
 
     def _write(self, intents: tuple[Intent, ...]) -> None:
         if not intents:

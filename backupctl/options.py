@@ -24,8 +24,13 @@ class Options(BaseModel):
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL character in it")
     folder = (info.context or {}).get(FOLDER, Path.cwd())
-    return Path(folder) / path.expanduser()
+    try:
+        return Path(folder) / path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder for {path.parts[0]}") from None
 
 
 def _size(value: object) -> object:

@@ -91,11 +91,18 @@ class Session:
             child.finish()
 
     def private_file(self, name: str, content: str) -> Path:
-        """A 0600 file in the run's private folder, for what must not stand in an argv or environment."""
+        """A 0600 file in the run's private folder, for what must not stand in an argv or environment.
+
+        Raises EngineError.
+        """
         path = self.scratch / name
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(content)
+        try:
+            path.unlink(missing_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(content)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise EngineError(f"{path} could not be written: {reason}", hint="look at the disk of state_dir") from error
         return path
 
 

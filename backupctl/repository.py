@@ -65,7 +65,7 @@ class Repository:
     def artifact_key(self, backup_id: BackupId, database: str, suffix: str) -> str:
         """The key that DESIGN promises; date and time in the job's zone, with its offset."""
         local = backup_id.started_at.astimezone(self._zone)
-        name = quote(database, safe="")[:_DATABASE_MOST_CHARACTERS].replace("~", "%7E") or "database"
+        name = quote(database, safe="").replace("~", "%7E")[:_DATABASE_MOST_CHARACTERS] or "database"
         return f"{self.folder}{local:%Y%m%d}/{name}_{local:%Y%m%dT%H%M%S%z}_{backup_id.digits}{suffix}"
 
     def put(

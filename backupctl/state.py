@@ -52,6 +52,9 @@ class StateFolder:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -66,6 +69,6 @@ class StateFolder:
 
     def _unusable(self, error: OSError) -> UsageError:
         return UsageError(
-            f"the state folder {self._path} cannot be used: {error.strerror}",
+            f"the state folder {self._path} cannot be used: {(error.strerror or str(error)).lower()}",
             hint="set state_dir in the file, or $BACKUPCTL_STATE_DIR, to a folder that this user can write",
         )

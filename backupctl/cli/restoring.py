@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -181,18 +181,19 @@ def _destination(to_file: str) -> Iterator[BinaryIO]:
             yield out
         return
     path = Path(to_file)
-    if path.exists():
-        raise UsageError(f"{path} is there already", hint="remove it, or name another file")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = path.parent / f".{secrets.token_hex(8)}.partial"
     try:
         with _explained(str(path)):
+            if path.exists():
+                raise UsageError(f"{path} is there already", hint="remove it, or name another file")
             with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                 yield out
                 out.flush()
                 os.fsync(out.fileno())
             partial.rename(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 @contextmanager

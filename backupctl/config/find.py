@@ -17,7 +17,7 @@ def find_file(explicit: Path | None) -> Path:
     if from_environment:
         return _present(Path(from_environment), f"${VARIABLE}")
     for path in _USUAL:
-        if path.exists():
+        if _is_there(path):
             return path
     raise UsageError(
         f"there is no {' and no '.join(str(path) for path in _USUAL)}",
@@ -26,9 +26,16 @@ def find_file(explicit: Path | None) -> Path:
 
 
 def _present(path: Path, origin: str) -> Path:
-    if not path.exists():
+    if not _is_there(path):
         raise UsageError(
             f"there is no file {path}, which {origin} names",
             hint="write a first one with: backupctl init",
         )
     return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a folder that this user may not enter: reading the file will say so
+        return True

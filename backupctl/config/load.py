@@ -14,6 +14,7 @@ from backupctl.config.source import Source
 from backupctl.config.tree import Fault, Node, Unreadable, compose
 from backupctl.config.tree import Mapping as MappingNode
 from backupctl.config.values import INLINE, Config, Job, unknown_job
+from backupctl.errors import UsageError
 
 STATE_VARIABLE = "BACKUPCTL_STATE_DIR"
 _SYSTEM_STATE = Path("/var/lib/backupctl")
@@ -111,9 +112,19 @@ def _job(entry: JobEntry, model: JobsFile) -> Job:
 def _state_dir(environ: Mapping[str, str]) -> Path:
     named = environ.get(STATE_VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        return _expanded(Path(named)).absolute()
     if os.geteuid() == 0:
         return _SYSTEM_STATE
     # XDG Base Directory Specification: a relative path is to be ignored.
     home = Path(environ.get("XDG_STATE_HOME", ""))
-    return (home if home.is_absolute() else Path.home() / ".local/state") / "backupctl"
+    return (home if home.is_absolute() else _expanded(Path("~/.local/state"))) / "backupctl"
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"there is no home folder for {path.parts[0]}, where the state folder would be",
+            hint=f"set state_dir in the file, or ${STATE_VARIABLE}, to a folder that this user can write",
+        ) from None

@@ -21,7 +21,8 @@ def programs(names: Iterable[str], folders: Iterable[Path]) -> Iterator[Path]:
     seen: set[Path] = set()
     for program in (folder / name for folder in folders for name in wanted):
         real = program.resolve()
-        if real not in seen and program.is_file() and os.access(program, os.X_OK):
+        # In this order: in a folder of PATH that this user may not enter, is_file raises (Python 3.11).
+        if real not in seen and os.access(program, os.X_OK) and program.is_file():
             seen.add(real)
             yield program
 

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import ClassVar, Literal, Self
 
 from backupctl.cancel import Cancellation
@@ -66,6 +67,12 @@ class SqliteEngine(Engine):
             problem = _integrity_problem(copy)
             if problem:
                 raise IntegrityError(f"the database in the backup is damaged: {problem}")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise EngineError(
+                f"the copy that is checked could not be written to {copy.parent}: {reason}",
+                hint="state_dir needs room for one copy of the database",
+            ) from error
         finally:
             copy.unlink(missing_ok=True)
 
@@ -73,9 +80,9 @@ class SqliteEngine(Engine):
         if request.create_roles or not request.owner:
             raise UsageError("SQLite has no roles and no owners", hint="leave out --create-roles and --no-owner")
         target = Path(request.into)
-        _refuse_to_lose(target, request)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        partial = target.parent / f".{secrets.token_hex(8)}.partial"
         try:
+            _refuse_to_lose(target, request)
             reader = request.open(DUMP_ROLE)
             with contextlib.closing(reader):
                 _write(reader, partial)
@@ -89,9 +96,11 @@ class SqliteEngine(Engine):
             partial.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            raise EngineError(f"the database could not be written to {target}: {error.strerror}") from error
+            reason = (error.strerror or str(error)).lower()
+            raise EngineError(f"the database could not be written to {target}: {reason}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
 
 class _SpooledCopy:
@@ -120,9 +129,16 @@ class _SpooledCopy:
 @contextlib.contextmanager
 def _open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     # Opening a missing file would create it, and an empty database would be backed up with success.
-    if not path.exists():
-        raise EngineError(f"there is no database file {path}", hint="correct database.path")
-    if not path.is_file():
+    try:
+        is_file = S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise EngineError(f"there is no database file {path}", hint="correct database.path") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise EngineError(
+            f"{path} cannot be reached: {reason}", hint="check database.path, and that this user may enter its folders"
+        ) from error
+    if not is_file:
         raise EngineError(f"{path} is not a file", hint="correct database.path")
     with _explained(path), contextlib.closing(_connect(path, "mode=ro")) as connection:
         # sqlite_schema is read on purpose: opening alone does not look at the file.

@@ -30,7 +30,7 @@ _HINTS = {
     errno.EACCES: "let the user that backupctl runs as read and write {path}, or choose another `path`",
     errno.EPERM: "let the user that backupctl runs as read and write {path}, or choose another `path`",
     errno.EROFS: "mount the file system of {path} for writing, or choose another `path`",
-    errno.ENAMETOOLONG: "choose a shorter name for the job",
+    errno.ENAMETOOLONG: "choose a shorter `path`, or a shorter name for the job",
 }
 
 
@@ -278,9 +278,10 @@ def _entries(folder: Path) -> Iterator[tuple[bytes, Path]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.is_symlink() and not _is_temporary(entry.name) and _is_text(entry.name):
-                    ending = "/" if entry.is_dir(follow_symlinks=False) else ""
-                    yield (entry.name + ending).encode(), Path(entry.path)
+                is_folder = entry.is_dir(follow_symlinks=False)
+                # A job may be named like an unfinished file; its folder is none.
+                if not entry.is_symlink() and _is_text(entry.name) and (is_folder or not _is_temporary(entry.name)):
+                    yield (entry.name + "/" * is_folder).encode(), Path(entry.path)
     except FileNotFoundError:
         return  # deleted since its parent was read, or never made
 

@@ -113,3 +113,59 @@ def test_where_nobody_can_be_asked_nothing_is_replaced(place: Workplace) -> None
     assert ended.code == 2
     assert "hint: add --yes" in ended.err
     assert (place.folder / "mine.db").read_text() == "precious"
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-f", LONG, "list"],
+        ["restore", "shop", "--into", LONG],
+        ["restore", "shop", "--into", f"{LONG}/x"],
+        ["restore", "shop", "--into", ""],
+        ["restore", "shop", "--to-file", LONG],
+        ["restore", "shop", "--to-file", ""],
+    ],
+)
+def test_a_path_that_cannot_be_is_an_error_and_no_bug(place: Workplace, args: list[str]) -> None:
+    sqlite_job(place)
+    place.ok("run-once", "shop")
+    ended = place.run(*args)
+    assert ended.code in (1, 2), ended.err
+    assert "bug" not in ended.err
+
+
+def test_a_database_whose_path_cannot_be_looked_at_fails_its_job(place: Workplace) -> None:
+    sqlite_job(place)
+    text = (place.folder / "jobs.yaml").read_text()
+    place.write(text.replace("./shop.db", LONG))
+    ended = place.run("run-once", "shop")
+    assert ended.code == 1
+    assert "cannot be reached: file name too long" in ended.err
+
+
+def test_a_state_folder_in_a_home_that_is_not_there_is_a_usage_error(place: Workplace) -> None:
+    sqlite_job(place)
+    ended = place.run("list", env={"BACKUPCTL_STATE_DIR": "~no-such-user/state"})
+    assert ended.code == 2
+    assert "no home folder for ~no-such-user" in ended.err
+
+
+def test_a_job_that_is_named_like_an_unfinished_file_is_listed(place: Workplace) -> None:
+    sqlite_job(place)
+    text = (place.folder / "jobs.yaml").read_text()
+    place.write(text.replace("name: shop,", "name: .shop.partial,"))
+    place.ok("run-once", ".shop.partial")
+    assert len(place.backups(".shop.partial")) == 1
+
+
+def test_a_long_name_of_characters_that_grow_in_a_key_is_stored(place: Workplace) -> None:
+    sqlite_job(place)
+    name = "x" + "~" * 200 + ".db"
+    (place.folder / "shop.db").rename(place.folder / name)
+    text = (place.folder / "jobs.yaml").read_text()
+    place.write(text.replace("./shop.db", f"./{name}"))
+    place.ok("run-once", "shop")
+    assert len(place.backups("shop")) == 1

@@ -1,5 +1,6 @@
 """Each thing that goes wrong really does, and afterwards the truth is told and nothing is left behind."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -178,7 +179,37 @@ def test_the_disk_for_the_spooled_copy_is_full(place: Workplace, small_disk: Pat
     ended = place.run("run-once", "shop", env={"BACKUPCTL_STATE_DIR": str(small_disk)})
     _nothing_is_stored(place, ended)
     assert "full" in ended.err
-    assert [path for path in small_disk.rglob("*") if path.is_file() and path.parent.name != "locks"] == []
+    assert [path for path in small_disk.rglob("*") if path.suffix == ".sqlite"] == []
+
+
+def test_the_disk_of_the_state_folder_is_full(place: Workplace, server: PostgresServer, small_disk: Path) -> None:
+    _job(place, server, LOCAL)
+    place.ok("run-once", "shop")
+    (backup,) = place.backups("shop")
+    state = {"BACKUPCTL_STATE_DIR": str(small_disk)}
+    place.ok("verify", "shop", env=state)  # makes the folders
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    for args in (["run-once", "shop"], ["restore", "shop", "--into", "goes_wrong_back"]):
+        ended = place.run(*args, env=state)
+        assert ended.code in (1, 2), ended.err
+        assert "no space left on device" in ended.err
+        assert "state_dir" in ended.err
+    assert place.backups("shop") == [backup]
+    assert [path for path in small_disk.rglob("*") if path.name.endswith((".pgpass", ".partial"))] == []
+
+
+def test_the_disk_is_too_small_for_the_copy_that_verify_checks(place: Workplace, small_disk: Path) -> None:
+    sqlite_job(place)
+    with closing(sqlite3.connect(place.folder / "shop.db")) as db, db:
+        db.execute("CREATE TABLE big (x)")
+        db.execute("INSERT INTO big VALUES (?)", (b"x" * 3_000_000,))
+    place.ok("run-once", "shop")
+    ended = place.run("verify", "shop", env={"BACKUPCTL_STATE_DIR": str(small_disk)})
+    assert ended.code == 1
+    assert "no space left on device" in ended.err
+    assert [path for path in small_disk.rglob("*") if path.suffix == ".sqlite"] == []
 
 
 def test_the_bucket_does_not_exist(place: Workplace, server: PostgresServer, s3_server: S3Server) -> None:

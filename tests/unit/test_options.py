@@ -39,3 +39,9 @@ def test_a_relative_path_starts_at_the_folder_of_the_file() -> None:
     assert paths.validate_python("data/x.db", context={FOLDER: Path("/srv")}) == Path("/srv/data/x.db")
     assert paths.validate_python("/abs/x.db", context={FOLDER: Path("/srv")}) == Path("/abs/x.db")
     assert paths.validate_python("~/x.db", context={FOLDER: Path("/srv")}) == Path.home() / "x.db"
+
+
+@pytest.mark.parametrize("text", ["~no-such-user/x.db", "a\0b"])
+def test_a_path_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"no home folder for ~no-such-user|no NUL"):
+        TypeAdapter(FilePath).validate_python(text)
