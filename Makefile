@@ -2,11 +2,11 @@
 
 BIN := .venv/bin
 
-.PHONY: help venv parts demo test check bench pins clean
+.PHONY: help venv parts demo test test-faults check bench pins clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 venv: .venv/made  ## Make the virtual environment .venv, with backupctl in it
 
@@ -22,6 +22,9 @@ demo: venv  ## Back up, verify and restore a small real database, in the folder 
 
 test: parts  ## Run every test, against real servers
 	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
+
+test-faults: parts  ## Strike with some hundreds of seeded faults (FAULTS=400)
+	BACKUPCTL_FAULTS=$(or $(FAULTS),400) $(BIN)/pytest -n 4 --dist worksteal tests/faults $(ARGS)
 
 check: venv  ## Check style, types, and the direction of imports
 	$(BIN)/ruff check .

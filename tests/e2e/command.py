@@ -123,7 +123,7 @@ class Running:
                 os.kill(pid, signal.SIGKILL)
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.02):
+        while not self._ended.wait(0.05):
             for pid in _descendants(self.process.pid):
                 self.children.add(pid)
                 environ, cmdline = _read(pid, "environ"), _read(pid, "cmdline")
