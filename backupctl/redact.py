@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
+_SHORT = 4
 
 
 class Redactor:
@@ -16,10 +17,15 @@ class Redactor:
         shapes = {shape for secret in secrets if secret for shape in _shapes(secret)}
         # The longest first, so that a secret which contains another one goes as a whole.
         longest_first = sorted(shapes, key=lambda shape: (-len(shape), shape))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+def _pattern(shape: str) -> str:
+    # Masked within every word, a secret of one or two letters would make a riddle of all messages, and be its answer.
+    return rf"(?<!\w){re.escape(shape)}(?!\w)" if len(shape) < _SHORT else re.escape(shape)
 
 
 def _shapes(secret: str) -> set[str]:

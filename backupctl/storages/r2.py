@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from backupctl.options import Secret
 from backupctl.storages.s3 import S3Storage
-from backupctl.storages.s3.options import BucketOptions, BucketSettings, Endpoint, endpoint_without_bucket
+from backupctl.storages.s3.options import AccessKey, BucketOptions, BucketSettings, Endpoint, endpoint_without_bucket
 
 
 class R2Options(BucketOptions):
@@ -15,7 +15,7 @@ class R2Options(BucketOptions):
     type: Literal["r2"]
     endpoint_url: Endpoint = Field(description="https://ACCOUNT.r2.cloudflarestorage.com")
     region: str = Field(default="auto", min_length=1)
-    access_key_id: str = Field(min_length=1)
+    access_key_id: AccessKey = Field(min_length=1)
     secret_access_key: Secret = Field(min_length=1)
 
     @field_validator("endpoint_url", mode="after")

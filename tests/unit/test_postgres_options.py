@@ -49,6 +49,12 @@ def test_the_password_is_escaped_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert passfile.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("password", ["two\nlines", "from-windows\r"])
+def test_a_password_that_a_passfile_cannot_hold_is_an_error_that_says_so(tmp_path: Path, password: str) -> None:
+    with pytest.raises(EngineError, match="line break"):
+        connection(tmp_path, password=password).conninfo("x")
+
+
 def test_a_password_of_two_lines_is_refused_without_being_shown(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as caught:
         connection(tmp_path, password="secret\n").conninfo("x")

@@ -51,6 +51,12 @@ def test_a_secret_that_contains_another_one_goes_as_a_whole() -> None:
     assert Redactor(["pass", "pass-and-more"])("pass-and-more, pass") == "***, ***"
 
 
+def test_a_very_short_secret_is_masked_only_where_it_stands_alone() -> None:
+    redact = Redactor(["a", "db1"])
+    assert redact('password=a, "a", user:a@db1') == 'password=***, "***", user:***@***'
+    assert redact("the database db12 of backupctl") == "the database db12 of backupctl"
+
+
 def test_a_text_without_a_secret_stays_as_it_is() -> None:
     text = "nothing to hide * + ( %41"
     assert Redactor()(text) == Redactor(["", "hunter2"])(text) == text

@@ -88,6 +88,13 @@ def test_an_empty_key_is_refused_instead_of_falling_back_to_the_machines_own() -
         s3(access_key_id="", secret_access_key="")
 
 
+@pytest.mark.parametrize("key", ["AKIA\n", "AKIA\r", " AKIA", "AK IA"])
+def test_an_access_key_with_a_line_break_or_a_space_is_refused(key: str) -> None:
+    for options in (s3, r2):
+        with pytest.raises(ValidationError, match="an access key has no spaces"):
+            options(access_key_id=key, secret_access_key="hush-hush")
+
+
 def test_no_error_and_no_text_of_the_options_shows_the_secret() -> None:
     assert "hush-hush" not in repr(s3(**KEYS))
     with pytest.raises(ValidationError) as caught:

@@ -64,10 +64,10 @@ class Connection:
         password = self.options.password.get_secret_value() if self.options.password else ""
         if not password:
             return None
-        if "\n" in password:
+        if "\n" in password or password.endswith("\r"):
             raise EngineError(
                 "the password has a line break in it, which PostgreSQL's clients cannot be given",
-                hint="a secret file often ends in a second empty line: remove it",
+                hint="remove it: a secret file may end in an empty line, and one of Windows in \\r",
             )
         escaped = password.replace("\\", "\\\\").replace(":", "\\:")
         return self.session.private_file("server.pgpass", f"*:*:*:*:{escaped}\n")

@@ -17,6 +17,7 @@ Checksums = Literal["when_supported", "when_required"]
 
 # botocore refuses any other name; a provider may be stricter, and says so itself.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+_ACCESS_KEY = re.compile(r"[!-~]+")
 # Hosts that carry the bucket in front when they are copied from the provider's own console.
 _PROVIDERS = (".amazonaws.com", ".r2.cloudflarestorage.com", ".digitaloceanspaces.com", ".backblazeb2.com")
 
@@ -48,6 +49,13 @@ def _endpoint(url: str) -> str:
     return url.rstrip("/")
 
 
+def _access_key(key: str) -> str:
+    if not _ACCESS_KEY.fullmatch(key):
+        raise ValueError("an access key has no spaces and no line breaks: look at the end of the variable's value")
+    return key
+
+
+AccessKey = Annotated[str, AfterValidator(_access_key)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
@@ -86,7 +94,7 @@ class S3Options(BucketOptions):
     type: Literal["s3"]
     endpoint_url: Endpoint | None = Field(default=None, description="Where the store is; without it, AWS")
     region: str | None = Field(default=None, min_length=1)
-    access_key_id: str | None = Field(
+    access_key_id: AccessKey | None = Field(
         default=None, min_length=1, description="Without keys, AWS's own chain: environment, profile, instance role"
     )
     secret_access_key: Secret | None = Field(default=None, min_length=1)
