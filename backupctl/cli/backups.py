@@ -12,7 +12,7 @@ from backupctl import config
 from backupctl.cli import render
 from backupctl.cli.given import FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
 from backupctl.config import Config, Job
-from backupctl.errors import BackupctlError, ExitCode, IntegrityError
+from backupctl.errors import BackupctlError, ExitCode, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.repository import LATEST, Backup, Listing, Repository
@@ -114,6 +114,8 @@ def verify(
 
     Exit: 0 it checks out, 3 it does not.
     """
+    if every and wanted != LATEST:
+        raise UsageError("a backup and --all were both given", hint="give one of the two")
     path = file_of(ctx, file)
     configuration = config.load(path, jobs=[name], database=False)
     job = configuration.job(name)

@@ -76,10 +76,16 @@ def restore(
     Exit: 0 restored, 1 failed, 2 refused, 3 the backup does not check out.
     """
     if (into is None) == (to_file is None):
-        raise UsageError("it is not said where to restore to", hint="give --into DATABASE or --to-file PATH")
+        what = "it is not said where to restore to" if into is None else "--into and --to-file were both given"
+        raise UsageError(what, hint="give --into DATABASE or --to-file PATH")
     if at is not None and wanted != LATEST:
         raise UsageError("a backup and --at were both given", hint="give one of the two")
     overrides = _overrides(host=host, port=port, user=user, password_env=password_env)
+    if to_file is not None and (overrides or clean or create_roles or other_flavour or not owner):
+        raise UsageError(
+            "--to-file writes the dump as it is stored, and asks no server",
+            hint="of the options leave only BACKUP, --at and --to-file",
+        )
     path = file_of(ctx, file)
     configuration = config.load(path, jobs=[name], database=into is not None, overrides={name: overrides})
     job = configuration.job(name)
@@ -95,6 +101,8 @@ def restore(
         with render.Bars() as bars:
             if to_file is not None:
                 _write_out(repository, backup.manifest, to_file, bars)
+                if to_file != _STDOUT:
+                    bars.note(f"{name}: wrote the dump of {backup.manifest.id} to {to_file}")
                 return
             assert into is not None
             with StateFolder(configuration.state_dir).working() as scratch:
@@ -125,10 +133,16 @@ def _engine_restore(job: Job, request: Restore, session: Session) -> None:
 
 
 def _overrides(*, host: str | None, port: int | None, user: str | None, password_env: str | None) -> dict[str, str]:
+    """What stands in the place of the file's own text, as the file would have it."""
+    if password_env is not None and password_env not in os.environ:
+        raise UsageError(
+            f"the variable {password_env}, which --password-env names, is not set",
+            hint="export it with the password; the option takes the variable's name",
+        )
     given = {
-        "host": host,
+        "host": host and host.replace("$", "$$"),
         "port": None if port is None else str(port),
-        "user": user,
+        "user": user and user.replace("$", "$$"),
         "password": None if password_env is None else f"${{{password_env}}}",
     }
     return {key: value for key, value in given.items() if value is not None}

@@ -55,8 +55,10 @@ def run_once(
 
 
 def _chosen(path: Path, names: Sequence[str], *, all_jobs: bool, tags: Sequence[str]) -> tuple[Config, list[Job]]:
-    if sum(map(bool, (names, all_jobs, tags))) != 1:
-        raise UsageError("no jobs were named", hint="name jobs, or give --all, or --tag TAG; one of the three")
+    given = sum(map(bool, (names, all_jobs, tags)))
+    if given != 1:
+        what = "jobs were named in more than one way" if given else "no jobs were named"
+        raise UsageError(what, hint="name jobs, or give --all, or --tag TAG; one of the three")
     if names:
         configuration = config.load(path, jobs=names)
         return configuration, [configuration.job(name) for name in dict.fromkeys(names)]

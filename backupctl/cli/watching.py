@@ -46,9 +46,9 @@ class _Watcher:
                 self._end(event.run)
 
     def _begin(self, event: Dumping) -> None:
-        what = "dumping" if event.role == DUMP_ROLE else f"dumping {event.role}"
+        what = f"dumping with {event.client}" if event.role == DUMP_ROLE else f"dumping {event.role}"
         about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
-        self._bars.note(f"{event.job}: {what} with {event.client}, server {event.server_version}{about}")
+        self._bars.note(f"{event.job}: {what}, server {event.server_version}{about}")
         self._bars.begin(event.job, total=event.size_estimate)
         self._line_at[event.job] = time.monotonic() + _LINE_EVERY_S
 

@@ -188,6 +188,12 @@ def test_usage_errors_are_one_line_with_exit_code_2(place: Workplace) -> None:
         ["list", "nosuch"],
         ["restore", "shop"],
         ["restore", "shop", "--into", "x", "--to-file", "y"],
+        ["restore", "shop", "--to-file", "y", "--clean", "--yes"],
+        ["restore", "shop", "--to-file", "y", "--no-owner"],
+        ["restore", "shop", "--into", "x", "--password-env", "NO_SUCH_VARIABLE"],
+        ["restore", "shop", "2026", "--at", "2026-01-01", "--into", "x"],
+        ["verify", "shop", "2026", "--all"],
+        ["run-once", "shop", "--all"],
         ["restore", "shop", "--into", "x", "--host", "h"],
         ["-f", "nosuch.yaml", "validate"],
         ["frobnicate"],
@@ -197,6 +203,8 @@ def test_usage_errors_are_one_line_with_exit_code_2(place: Workplace) -> None:
         assert ended.out == ""
         assert ended.err.strip()
     assert "shop" in place.run("run-once", "shpo").err
+    variable = place.run("restore", "shop", "--into", "x", "--password-env", "NO_SUCH_VARIABLE")
+    assert "the variable NO_SUCH_VARIABLE, which --password-env names, is not set" in variable.err
 
 
 def test_the_file_may_be_named_before_or_after_the_command(place: Workplace) -> None:
