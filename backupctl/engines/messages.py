@@ -38,7 +38,8 @@ class Messages:
 
     def explained(self, error: ProcessError, *, server: str) -> EngineError:
         """The error of a client, recognized where it is a known one."""
-        for known in self.known:
+        killed_in_silence = error.returncode < 0 and not error.stderr
+        for known in () if killed_in_silence else self.known:
             match = re.search(known.pattern, error.stderr)
             if match:
                 words = {"server": server, "line": _line_of(error.stderr, match.start()), **match.groupdict("")}

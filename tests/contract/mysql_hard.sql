@@ -70,8 +70,8 @@ INSERT INTO `by key` VALUES (1), (2), (3), (4);
 
 -- Views on views, made in an order that the names do not tell.
 CREATE VIEW `z first` AS SELECT `id`, `vc`, 'a\n/*!50013 DEFINER=`q`@`q` SQL SECURITY DEFINER */ ; it''s' AS txt FROM `every type`;
-CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `zz second` AS SELECT * FROM `z first` WHERE id > 0 WITH CASCADED CHECK OPTION;
-CREATE VIEW `m third` (`n``o`, `é`) AS SELECT count(*), max(`txt`) FROM `zz second`;
+CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW `a second` AS SELECT * FROM `z first` WHERE id > 0 WITH CASCADED CHECK OPTION;
+CREATE VIEW `m third` (`n``o`, `é`) AS SELECT count(*), max(`txt`) FROM `a second`;
 
 DELIMITER $$
 CREATE FUNCTION `fun`(a int, b varchar(20) CHARACTER SET latin1) RETURNS varchar(50) CHARSET utf8mb4 DETERMINISTIC NO SQL

@@ -117,7 +117,14 @@ class MariadbServer:
             f"--socket={self.socket}",
             "--user=root",
         ]
-        argv += ["--default-character-set=utf8mb4", "--batch", "--raw", "--skip-column-names", "--binary-mode"]
+        argv += [
+            "--default-character-set=utf8mb4",
+            "--batch",
+            "--raw",
+            "--skip-column-names",
+            "--binary-mode",
+            "--comments",
+        ]
         if database is not None:
             argv.append(f"--database={database}")
         return run(argv, text, self._env())

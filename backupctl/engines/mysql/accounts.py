@@ -4,7 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backupctl.engines.messages import named
 from backupctl.engines.mysql.facts import Account, shown
@@ -25,20 +25,50 @@ _ACCOUNT = r"`(?:[^`]|``)*`@`(?:[^`]|``)*`"
 _DEFAULT_ROLE = re.compile(rf" DEFAULT ROLE {_ACCOUNT}(?:,{_ACCOUNT})*")
 _MARK = "~"
 
-
-def accounts_script(sql: Sql, server: Server, there: Iterable[Account]) -> Reader:
-    """A script that makes the accounts and gives them their grants. Raises EngineError."""
-    wanted = [one for one in there if one[0] not in _SYSTEM]
-    answers = _asked(sql, server, wanted)
-    lines = [_HEADER.format(server=server.product)]
-    for one, (creation, _) in zip(wanted, answers, strict=True):
-        lines += [f"-- account {json.dumps(one)}\n", *(f"{statement};\n" for statement in creation)]
-    for one, (_, grants) in zip(wanted, answers, strict=True):
-        lines += [f"-- grants {json.dumps(one)}\n", *(f"{statement};\n" for statement in grants)]
-    return io.BytesIO("".join([*lines, _TRAILER]).encode())
+_Answer = tuple[list[str], list[str]]
+"""The statements that make an account, and those that give it its grants."""
 
 
-def _asked(sql: Sql, server: Server, wanted: list[Account]) -> list[tuple[list[str], list[str]]]:
+@dataclass
+class Script:
+    """Makes the accounts of a server and gives them their grants; and which of them the server tells nothing of."""
+
+    sql: Sql
+    server: Server
+    there: Iterable[Account]
+    left_out: list[Account] = field(default_factory=list)
+
+    def open(self) -> Reader:
+        """Ask, and read the script. Raises EngineError."""
+        answers = self._answers([one for one in self.there if one[0] not in _SYSTEM])
+        lines = [_HEADER.format(server=self.server.product)]
+        for one, (creation, _) in answers.items():
+            lines += [f"-- account {json.dumps(one)}\n", *(f"{statement};\n" for statement in creation)]
+        for one, (_, grants) in answers.items():
+            lines += [f"-- grants {json.dumps(one)}\n", *(f"{statement};\n" for statement in grants)]
+        return io.BytesIO("".join([*lines, _TRAILER]).encode())
+
+    def _answers(self, wanted: list[Account]) -> dict[Account, _Answer]:
+        try:
+            return _asked(self.sql, self.server, wanted)
+        except EngineError:
+            answers: dict[Account, _Answer] = {}
+            for one in wanted:
+                answers |= self._answer(one)
+            return answers
+
+    def _answer(self, one: Account) -> dict[Account, _Answer]:
+        try:
+            return _asked(self.sql, self.server, [one])
+        except EngineError as error:
+            # With skip-name-resolve, the server knows nothing of accounts for a host's name.
+            if "1133" not in error.message and "1141" not in error.message:
+                raise
+            self.left_out.append(one)
+            return {}
+
+
+def _asked(sql: Sql, server: Server, wanted: list[Account]) -> dict[Account, _Answer]:
     """What makes each account, and what it was granted."""
     hexadecimal = server.flavour == "mysql" and server.number >= _HASHES_AS_HEX_SINCE
     questions = []
@@ -51,10 +81,11 @@ def _asked(sql: Sql, server: Server, wanted: list[Account]) -> list[tuple[list[s
     output = sql.execute((_HASHES_AS_HEX if hexadecimal else "") + asked + "DO 0") if questions else ""
     # Not splitlines, here and below: a name may hold what Unicode calls the end of a line.
     parts = [part.split("\n")[:-1] for part in output.split(f"{_MARK}\n")[:-1]]
-    return [_statements(creation, grants) for creation, grants in zip(parts[::2], parts[1::2], strict=True)]
+    answers = [_statements(creation, grants) for creation, grants in zip(parts[::2], parts[1::2], strict=True)]
+    return dict(zip(wanted, answers, strict=True))
 
 
-def _statements(creation: list[str], grants: list[str]) -> tuple[list[str], list[str]]:
+def _statements(creation: list[str], grants: list[str]) -> _Answer:
     # A default role may not be there yet when the account is made.
     roles = [(line, found[0]) for line in creation if (found := _DEFAULT_ROLE.search(line))]
     made = [

@@ -7,6 +7,7 @@ from backupctl.engines.messages import Explained
 from backupctl.engines.mysql.clients import Client
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.explain import MESSAGES
+from backupctl.engines.mysql.privileges import Rights
 from backupctl.engines.mysql.server import Server
 from backupctl.engines.mysql.sql import MAX_PACKET
 from backupctl.errors import IntegrityError
@@ -16,7 +17,6 @@ _COMMON = (
     "--single-transaction",
     "--quick",
     "--routines",
-    "--events",
     "--triggers",
     "--hex-blob",
     "--comments",  # the trailer is one
@@ -33,13 +33,15 @@ class Dumping:
 
     connection: Connection
     server: Server
-    sees_processes: bool
+    rights: Rights
 
     def open_dump(self, client: Client) -> Reader:
         """The database as SQL."""
         connection = self.connection
         argv = [str(client.program), *connection.arguments(client), *_COMMON, *self._own_flags(client)]
         # Without --databases there is no CREATE DATABASE and no USE, so that it restores under any name.
+        # Without the right, the client would stop; whoever allowed an incomplete dump was told.
+        argv.append("--events" if self.rights.on_database("EVENT") else "--skip-events")
         argv += [*connection.options.extra_args, "--", connection.options.name]
         reader = connection.session.reader(argv, env=connection.environment)
         return checked_dump(Explained(reader, MESSAGES, connection.server))
@@ -52,7 +54,7 @@ class Dumping:
         flags = ["--set-gtid-purged=OFF"]
         if client.version >= (8, 0, 0) and (self.server.flavour == "mariadb" or self.server.number < (8, 0, 0)):
             flags.append("--column-statistics=0")
-        if not self.sees_processes:
+        if not self.rights.on_server("PROCESS"):
             flags.append("--no-tablespaces")  # those of NDB alone; asking for them needs PROCESS (8.0.21)
         return flags
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
-from backupctl.engines.mysql.accounts import accounts_script
+from backupctl.engines.messages import named
+from backupctl.engines.mysql.accounts import Script
 from backupctl.engines.mysql.census import Census, Expected
 from backupctl.engines.mysql.clients import Client, Clients, doubts
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.dump import Dumping, checked_dump
-from backupctl.engines.mysql.facts import Facts
+from backupctl.engines.mysql.facts import Facts, shown
 from backupctl.engines.mysql.options import FamilyOptions, MysqlOptions
 from backupctl.engines.mysql.privileges import Problem, Rights, Survey, refuse, refuse_incomplete
 from backupctl.engines.mysql.restore import Restoration
@@ -56,12 +57,12 @@ class MysqlEngine(Engine):
         rights = Rights.of(sql, server, options.name)
         survey = Survey(facts, server, rights, options.name)
         incomplete = survey.incomplete()
+        client = self._clients.best("dump", server.flavour, server.number)
         # Where a part is left out on purpose, that part need not be dumpable: the client is the judge.
         if not options.leaves_out:
-            refuse(survey.problems())
+            refuse(survey.problems(client))
             if not options.allow_incomplete:
                 refuse_incomplete(incomplete)
-        client = self._clients.best("dump", server.flavour, server.number)
         return Preflight(
             server_version=server.version,
             client=str(client),
@@ -86,8 +87,6 @@ class MysqlEngine(Engine):
         ]
         if options.leaves_out:
             warnings.append(f"extra_args leave out a part of the database ({' '.join(options.leaves_out)})")
-        if facts.sequences and client.flavour == "mysql":
-            warnings.append(f"{client} takes sequences for tables; install mariadb-client")
         if facts.versioned and not any(argument.startswith("--dump-history") for argument in options.extra_args):
             warnings.append(
                 f"the history of system-versioned tables is not in the dump: {', '.join(facts.versioned)}; "
@@ -109,23 +108,30 @@ class _Parts:
         engine, survey = self.engine, self.survey
         options, facts = engine._options, survey.facts
         dump = _CountedDump(
-            Dumping(engine._connection, survey.server, survey.rights.on_server("PROCESS")),
+            Dumping(engine._connection, survey.server, survey.rights),
             Expected(facts.routines, facts.triggers, facts.events),
             strict=not (options.allow_incomplete or options.leaves_out),
         )
         parts = [Part(DUMP_ROLE, _SUFFIX, lambda: dump.open(self.client), facts.size, dump.findings)]
         if options.globals:
-            parts.append(Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, self._globals()))
+            script = self._script()
+            parts.append(Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, script.open, findings=lambda: _left_out(script)))
         return parts
 
-    def _globals(self) -> Callable[[], Reader]:
+    def _script(self) -> Script:
         there, server = self.survey.facts.accounts, self.survey.server
         if there is None:
             raise EngineError(
                 f"the user {server.user} may not see the server's accounts, which globals: true stores",
                 hint=f"as an administrator run: GRANT SELECT ON mysql.* TO {server.user}; or leave globals out",
             )
-        return lambda: accounts_script(self.sql, server, there)
+        return Script(self.sql, server, there)
+
+
+def _left_out(script: Script) -> Findings:
+    names = named(map(shown, script.left_out))
+    said = f"the server tells nothing of accounts that it does not use, they are not in the globals: {names}"
+    return Findings(warnings=(said,) if names else ())
 
 
 class _CountedDump:

@@ -78,15 +78,15 @@ _KNOWN = (
         "mend or drop it: SHOW CREATE VIEW shows what it needs; no dump gets past it",
     ),
     Known(
-        _code("1412", r"(?:dumping table `(?P<table>.*?)`)?"),
+        _code("1412") + r"|Error in field count for table",
         "a table was altered while it was dumped: {line}",
         "nothing was stored; run the job again, when nothing alters tables",
         transient=True,
     ),
     Known(
         _code("1146", r"Table '(?P<table>[^\n]*)' doesn't exist"),
-        "the table {table} is not there any more: it was dropped during the dump",
-        "run the job again, when nothing alters tables",
+        "the table {table} is not there",
+        "where it was dropped during the dump: run the job again, when nothing alters tables",
         transient=True,
     ),
     Known(
@@ -100,6 +100,11 @@ _KNOWN = (
         "the server {server} ended the connection: {line}",
         "look into the server's log; for a slow storage, raise net_write_timeout on the server",
         transient=True,
+    ),
+    Known(
+        _code("1305", r"(?P<what>(?:PROCEDURE|FUNCTION|PACKAGE)[^\n]* does not exist)"),
+        "a routine that is needed is not there: {what}",
+        "where it has letters beyond ASCII in its name: install the client of the server's own vendor",
     ),
     Known(
         _code("1419"),
@@ -135,6 +140,12 @@ _KNOWN = (
         _code("1194|1195|1034|1033"),
         "a table is damaged: {line}",
         "REPAIR TABLE, or restore it from an older backup",
+    ),
+    Known(
+        r"\A\Z",
+        "a client of the server {server} ended with an error and did not say why",
+        "its connection may have been ended between two statements: look into the server's log",
+        transient=True,
     ),
     Known(
         r"(?P<what>[^\n]*(?:No space left on device|Errcode: 28|ERROR 1114)[^\n]*)",

@@ -31,6 +31,10 @@ _QUESTIONS = {
         UNION SELECT definer FROM information_schema.views WHERE table_schema = {schema}) d
       WHERE definer IS NOT NULL AND definer <> '' ORDER BY definer""",
 }
+_OF_MYSQL = {
+    "generated": """SELECT JSON_ARRAY(table_name) FROM information_schema.columns
+      WHERE table_schema = {schema} AND generation_expression <> '' GROUP BY table_name ORDER BY table_name""",
+}
 
 Account = tuple[str, str | None]
 """User and host; a role of MariaDB has no host."""
@@ -55,6 +59,8 @@ class Facts:
     sequences: list[str]
     versioned: list[str]
     """Tables that remember what their rows were (MariaDB's system versioning)."""
+    generated_columns: list[str]
+    """Tables with generated columns; asked of MySQL alone."""
     definers: list[Account]
     accounts: list[Account] | None
     """All accounts of the server; None where this user may not see them."""
@@ -82,6 +88,7 @@ class Facts:
             not_transactional=[f"{row[0]} ({row[2]})" for row in tables if _is_not_transactional(row)],
             sequences=[row[0] for row in tables if row[1] == "SEQUENCE"],
             versioned=[row[0] for row in tables if row[1] == "SYSTEM VERSIONED"],
+            generated_columns=[row[0] for row in groups.get("generated", [])],
             definers=[_account(row[0]) for row in groups["definers"]],
             accounts=accounts(sql),
         )
@@ -138,7 +145,8 @@ def _questions(name: str, server: Server) -> dict[str, str]:
     # The comment of a database came with MariaDB 10.5.
     comment = "schema_comment" if server.flavour == "mariadb" else "''"
     fresh = server.flavour == "mysql" and server.number >= _FRESH_SINCE
+    questions = _QUESTIONS | (_OF_MYSQL if server.flavour == "mysql" else {})
     return {
         group: (_FRESH if fresh else "") + question.replace("{schema}", literal(name)).replace("{comment}", comment)
-        for group, question in _QUESTIONS.items()
+        for group, question in questions.items()
     }

@@ -6,7 +6,7 @@ from backupctl.engines.mysql.clients import Client
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.explain import MESSAGES
 from backupctl.engines.mysql.sql import QUIET
-from backupctl.engines.mysql.statements import Edit, Edited, renamed, without_definer, without_sandbox
+from backupctl.engines.mysql.statements import Edit, Edited, ViewChecks, renamed, without_definer, without_sandbox
 from backupctl.stream import Reader
 
 
@@ -24,8 +24,10 @@ class Loading:
         """Raises EngineError, and what reading the dump raises."""
         connection = self.connection
         argv = [str(self.client.program), *connection.arguments(self.client), *QUIET, f"--database={database}"]
+        checks = ViewChecks()
+        edited = Edited(dump, [*self._edits(database), checks], ending=checks.ending)
         with MESSAGES.explaining(connection.server):
-            connection.session.feed(argv, Edited(dump, self._edits(database)), env=connection.environment)
+            connection.session.feed(argv, edited, env=connection.environment)
 
     def _edits(self, database: str) -> list[Edit]:
         edits: list[Edit] = []

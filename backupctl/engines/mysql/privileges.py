@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Self
 
 from backupctl.engines.messages import named
+from backupctl.engines.mysql.clients import Client
 from backupctl.engines.mysql.facts import Facts, shown
 from backupctl.engines.mysql.server import Server
 from backupctl.engines.mysql.sql import Sql, account, identifier
@@ -74,9 +75,9 @@ class Survey:
     rights: Rights
     database: str
 
-    def problems(self) -> list[Problem]:
-        """What would stop the dump."""
-        problems: list[Problem] = []
+    def problems(self, client: Client) -> list[Problem]:
+        """What would stop the dump, or make one that is no backup."""
+        problems = self._beyond(client)
         if self.facts.invalid_views:
             views = named(map(identifier, self.facts.invalid_views))
             fact = f"the database has views that are not valid, and a dump stops at the first of them: {views}"
@@ -86,6 +87,18 @@ class Survey:
             grant = self._grant("SHOW VIEW")
             problems.append((f"the user {self.server.user} may not see the definitions of views", f"run: {grant}"))
         return problems
+
+    def _beyond(self, client: Client) -> list[Problem]:
+        """What the other vendor's client gets wrong without a word (mysqldump 9.7, mariadb-dump 10.11)."""
+        facts = self.facts
+        if client.flavour == self.server.flavour:
+            return []
+        install = "install mariadb-client" if self.server.flavour == "mariadb" else "install MySQL's own mysqldump"
+        said = [
+            (facts.sequences, f"{client} leaves sequences out: {{names}}"),
+            (facts.generated_columns, f"{client} writes values for generated columns, which do not restore: {{names}}"),
+        ]
+        return [(sentence.format(names=named(map(identifier, names))), install) for names, sentence in said if names]
 
     def incomplete(self) -> list[Problem]:
         """What this user may be unable to see, so that a dump would lack it and nobody be told."""

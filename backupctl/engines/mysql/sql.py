@@ -15,7 +15,8 @@ MAX_PACKET = "--max-allowed-packet=1G"
 """The most there is; by default a client refuses rows over 16 or 24 MiB."""
 
 # --binary-mode: no command of the client's own (source, system) is taken from what it reads.
-QUIET = ("--batch", "--binary-mode", "--skip-auto-rehash", "--local-infile=0", MAX_PACKET)
+# --comments: else a client may take the comments out of the bodies of routines (mariadb 10.11).
+QUIET = ("--batch", "--binary-mode", "--comments", "--skip-auto-rehash", "--local-infile=0", MAX_PACKET)
 _ANSWERS = ("--raw", "--skip-column-names", f"--connect-timeout={CONNECT_TIMEOUT_S}")
 # Our literals are escaped for a server without NO_BACKSLASH_ESCAPES and ANSI_QUOTES.
 _PRELUDE = "SET SESSION sql_mode = '';\n"

@@ -16,8 +16,9 @@ _INTERESTING = (
     b"CREATE DEFINER=",
     b"/*!50003 CREATE*/ ",
     b"/*!50106 CREATE*/ ",
-    b"/*!50013 DEFINER=",
-    b"/*!50001 VIEW ",
+    b"/*!50013 ",
+    b"/*!50001 ",
+    b"/*!50002 WITH ",
     b"ALTER DATABASE ",
     b"  `",  # a column of CREATE TABLE
     b"/*!999999\\-",
@@ -41,9 +42,10 @@ class Edited:
     Between `DELIMITER ;;` and `DELIMITER ;` stand bodies, of which only the first line is looked at.
     """
 
-    def __init__(self, source: Reader, edits: list[Edit]) -> None:
+    def __init__(self, source: Reader, edits: list[Edit], *, ending: Callable[[], bytes] = bytes) -> None:
         self._source = source
         self._edits = edits
+        self._ending = ending
         self._out = bytearray()
         self._line = b""
         self._passing = False
@@ -56,6 +58,8 @@ class Edited:
             chunk = self._source.read(CHUNK)
             self._ended = not chunk
             self._take(chunk)
+            if self._ended:
+                self._out += self._ending()
         taken = bytes(self._out[:size])
         del self._out[:size]
         return taken
@@ -105,6 +109,30 @@ def without_definer(line: bytes) -> bytes:
 def without_sandbox(line: bytes) -> bytes:
     """Leaves out mariadb-dump's first line, which is an error to clients that do not know it."""
     return b"" if line.startswith(_SANDBOX) else line
+
+
+class ViewChecks:
+    """An edit that makes views without their CHECK OPTION first, and with it when all views are there.
+
+    The clients put a table of constants in the place of each view until its turn comes, in the order of the names;
+    a view with CHECK OPTION on one that comes later is then refused (error 1368; both products).
+    """
+
+    def __init__(self) -> None:
+        self._view = b""
+        self._checked: list[bytes] = []
+
+    def __call__(self, line: bytes) -> bytes:
+        if line.startswith(b"/*!50002 WITH "):
+            self._checked.append(self._view.replace(b"\n/*!50001 CREATE ", b"\n/*!50001 CREATE OR REPLACE ", 1) + line)
+            return b";\n"
+        if line.startswith((b"/*!50001 ", b"/*!50013 ")):
+            self._view = line if line.startswith(b"/*!50001 DROP VIEW ") else self._view + line
+        return line
+
+    def ending(self) -> bytes:
+        """What makes them again."""
+        return b"".join(self._checked)
 
 
 def renamed(source: str, target: str) -> Edit:
