@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -43,9 +43,23 @@ class StateFolder:
 
     @contextmanager
     def working(self) -> Iterator[Path]:
-        """A private folder for work that needs no job's lock, removed with all it holds."""
-        with self._emptied(self._folder("work") / secrets.token_hex(8)) as folder:
-            yield folder
+        """A private folder for work that needs no job's lock, removed with all it holds.
+
+        What killed work left goes first; there may be a password's file in it.
+        """
+        place = self._folder("work")
+        _clear_abandoned(place)
+        folder = place / secrets.token_hex(8)
+        lock = _lock_beside(folder)
+        try:
+            held = lock.acquire()
+        except OSError as error:
+            raise self._unusable(error) from error
+        with held, self._emptied(folder):
+            try:
+                yield folder
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
 
     @contextmanager
     def _emptied(self, folder: Path) -> Iterator[Path]:
@@ -72,3 +86,15 @@ class StateFolder:
             f"the state folder {self._path} cannot be used: {(error.strerror or str(error)).lower()}",
             hint="set state_dir in the file, or $BACKUPCTL_STATE_DIR, to a folder that this user can write",
         )
+
+
+def _lock_beside(folder: Path) -> FileLock:
+    return FileLock(folder.with_suffix(".lock"), mode=0o600)
+
+
+def _clear_abandoned(place: Path) -> None:
+    """Remove the folders whose lock nobody holds: the system released it when its holder died."""
+    for file in place.glob("*.lock"):
+        with suppress(Timeout, OSError), _lock_beside(file).acquire(timeout=0):
+            shutil.rmtree(file.with_suffix(""), ignore_errors=True)
+            file.unlink(missing_ok=True)

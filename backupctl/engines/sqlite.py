@@ -216,7 +216,9 @@ def _look(path: Path) -> Findings:
             )
         ]
         tables = {name: rows for name in names if (rows := _rows(connection, name)) is not None}
-        return Findings(tables=tables, warnings=tuple(_foreign_key_warnings(connection)))
+        # What an application makes anew when its file was lost, or the wrong path names, looks like this.
+        warnings = [] if names else ["the database has no tables"]
+        return Findings(tables=tables, warnings=(*warnings, *_foreign_key_warnings(connection)))
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> int | None:

@@ -10,7 +10,7 @@ import pytest
 from backupctl.engines.sqlite import SqliteEngine, SqliteOptions
 from backupctl.errors import EngineError, UsageError
 from backupctl.process import Session
-from tests.contract.engine_members import Kept, keep
+from tests.contract.engine_members import Kept, keep, read_all
 
 
 @pytest.fixture
@@ -153,3 +153,11 @@ def test_roles_are_refused_because_there_are_none(path: Path, tmp_path: Path) ->
     engine = _engine(path, tmp_path)
     with pytest.raises(UsageError, match="no roles"):
         engine.restore(keep(engine).request(str(tmp_path / "new.db"), owner=False))
+
+
+def test_an_empty_file_is_dumped_with_a_warning(path: Path, tmp_path: Path) -> None:
+    path.touch()
+    (part,) = _engine(path, tmp_path).preflight().parts
+    with closing(part.open()) as dump:
+        read_all(dump)
+    assert part.findings().warnings == ("the database has no tables",)
