@@ -30,12 +30,20 @@ class Pool:
             return [future.result() for future in futures]
 
 
+def after_one(number: int) -> signal.Handlers:
+    """What the next signal of that number does: somebody who presses Ctrl-C again means it.
+
+    Of a terminal that is closed both the kernel and the shell tell, and nobody means anything by the second.
+    """
+    return signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL
+
+
 @contextmanager
 def _stopping(cancel: Cancellation) -> Iterator[None]:
-    """Within the block, each of STOPS cancels; a second one ends the process at once."""
+    """Within the block, each of STOPS cancels; a second one of them ends the process at once, but for SIGHUP."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, after_one(number))
         # Not here: what cancelling calls may want a lock that this thread holds at this very moment.
         threading.Thread(target=cancel.request, name="cancel", daemon=True).start()
 

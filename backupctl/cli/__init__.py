@@ -14,7 +14,7 @@ from backupctl.cli import backups, configuring, render, restoring, running, stre
 from backupctl.cli.given import FileOption
 from backupctl.config import InvalidFile
 from backupctl.errors import BackupctlError, ExitCode
-from backupctl.pool import STOPS
+from backupctl.pool import STOPS, after_one
 
 app = typer.Typer(
     name="backupctl",
@@ -80,7 +80,8 @@ def _run() -> int:
     return ExitCode.OK
 
 
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+def _as_interrupt(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, after_one(number))
     raise KeyboardInterrupt
 
 

@@ -388,6 +388,18 @@ def test_a_killed_run_leaves_no_partial_file_after_the_next_run(
     assert len(place.backups("shop")) == 1
 
 
+def test_a_closed_terminal_is_told_of_more_than_once_and_the_run_still_clears_up(
+    place: Workplace, server: PostgresServer, weed_server: WeedServer, tcp_proxy: Callable[[str, int], TcpProxy]
+) -> None:
+    proxy = _stalled_run(place, server, weed_server, tcp_proxy)
+    with place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0)
+        for _ in range(3):  # by the kernel, by the shell, and once to spare
+            running.process.send_signal(signal.SIGHUP)
+        ended = running.wait()
+    _nothing_is_stored(place, ended, code=130, store=weed_server)
+
+
 def test_a_restore_that_fails_half_way_drops_what_it_made(place: Workplace, server: PostgresServer) -> None:
     _job(place, server, LOCAL)
     place.ok("run-once", "shop")
