@@ -62,46 +62,57 @@ _KINDS = {
     "VIEW": "VIEW",
     "SEQUENCE": "SEQUENCE",
 }
+_MARK = "~ that was all ~"
 # When a trigger was made. And MySQL tells a column's character set only where the statement that made it did.
-_VOLATILE = re.compile(r"\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d$|CHARACTER SET \w+ (?=COLLATE)")
+_VOLATILE = re.compile(r"\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d\d\n$|CHARACTER SET \w+ (?=COLLATE)")
 
 
 def tell(server: MariadbServer, name: str, *, rows_only: bool = False) -> Told:
-    schema = literal(name)
-
-    def asked(query: str) -> list[Any]:
-        return [json.loads(line) for line in server.sql(query, name).splitlines()]
-
-    tables = asked(
-        f"SELECT JSON_ARRAY(table_name, table_type) FROM information_schema.tables WHERE table_schema = {schema}"
-    )
-    objects = [] if rows_only else [(_KINDS[kind], table) for table, kind in tables]
-    if not rows_only:
-        for catalogue, kind in (("routine", "routine_type"), ("trigger", "'TRIGGER'"), ("event", "'EVENT'")):
-            objects += asked(
-                f"SELECT JSON_ARRAY({kind}, {catalogue}_name) FROM information_schema.{catalogue}s"
-                f" WHERE {catalogue}_schema = {schema}"
-            )
-    data = sorted(table for table, kind in tables if kind != "VIEW")
+    telling = _Telling(server, name)
+    tables = telling.named("table", "table_type", "table_schema")
+    objects = [(_KINDS[kind], table) for kind, table in tables]
+    for catalogue, kind in (("routine", "routine_type"), ("trigger", "'TRIGGER'"), ("event", "'EVENT'")):
+        objects += telling.named(catalogue, kind, f"{catalogue}_schema")
     return Told(
         itself=server.sql(
             "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata"
-            f" WHERE schema_name = {schema}"
+            f" WHERE schema_name = {literal(name)}"
         ),
-        objects={f"{kind} {one}": _shown(server, name, kind, one) for kind, one in sorted(map(tuple, objects))},
-        rows={table: _rows(server, name, table) for table in data},
+        objects={} if rows_only else telling.objects(objects),
+        rows=telling.rows([table for kind, table in tables if kind != "VIEW"]),
     )
 
 
-def _shown(server: MariadbServer, name: str, kind: str, one: str) -> str:
-    text = server.sql(f"SHOW CREATE {kind} {quoted(one)}", name)
-    # MariaDB tells columns of some views with the name of the database.
-    return _VOLATILE.sub("", text).replace(f"{quoted(name)}.", "")
+@dataclass(frozen=True)
+class _Telling:
+    server: MariadbServer
+    name: str
+
+    def named(self, what: str, kind: str, schema: str) -> list[tuple[str, str]]:
+        answer = self.server.sql(
+            f"SELECT JSON_ARRAY({kind}, {what}_name) FROM information_schema.{what}s"
+            f" WHERE {schema} = {literal(self.name)} ORDER BY 1"
+        )
+        return [(kind, name) for kind, name in map(json.loads, answer.splitlines())]
+
+    def objects(self, objects: list[tuple[str, str]]) -> dict[str, str]:
+        texts = self._answers([f"SHOW CREATE {kind} {quoted(one)}" for kind, one in objects])
+        # MariaDB tells columns of some views, and sequences, with the name of the database.
+        told = [_VOLATILE.sub("", text).replace(f"{quoted(self.name)}.", "") for text in texts]
+        return {f"{kind} {one}": text for (kind, one), text in zip(objects, told, strict=True)}
+
+    def rows(self, tables: list[str]) -> dict[str, str]:
+        """Every row with every byte, in an order that the rows themselves give."""
+        columns = self._answers([f"SHOW COLUMNS FROM {quoted(table)}" for table in tables])
+        texts = self._answers([_all_rows(table, told) for table, told in zip(tables, columns, strict=True)])
+        return {table: "\n".join(sorted(text.splitlines())) for table, text in zip(tables, texts, strict=True)}
+
+    def _answers(self, questions: list[str]) -> list[str]:
+        """The answer to each, at the cost of one connection."""
+        text = "".join(f"{question};\nSELECT '{_MARK}';\n" for question in questions)
+        return (self.server.sql(text, self.name) + "\n").split(f"{_MARK}\n")[:-1]
 
 
-def _rows(server: MariadbServer, name: str, table: str) -> str:
-    """Every row with every byte, in an order that the rows themselves give."""
-    columns = server.sql(f"SHOW COLUMNS FROM {quoted(table)}", name)
-    wanted = ", ".join(f"HEX({quoted(line.partition(chr(9))[0])})" for line in columns.splitlines())
-    text = server.sql(f"SELECT {wanted} FROM {quoted(table)}", name)
-    return "\n".join(sorted(text.splitlines()))
+def _all_rows(table: str, columns: str) -> str:
+    names = [line.partition("\t")[0] for line in columns.splitlines()]
+    return f"SELECT {', '.join(f'HEX({quoted(name)})' for name in names)} FROM {quoted(table)}"

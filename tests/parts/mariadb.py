@@ -19,6 +19,7 @@ _SEARCHED = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 _SETTINGS = (
     "--skip-name-resolve",
     "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-method=nosync",
     "--innodb-buffer-pool-size=64M",
     "--innodb-doublewrite=0",
     "--max-allowed-packet=256M",

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from backupctl.engines.mysql.clients import Client
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.explain import MESSAGES
+from backupctl.engines.mysql.options import Flavour
 from backupctl.engines.mysql.sql import QUIET
-from backupctl.engines.mysql.statements import Edit, Edited, ViewChecks, renamed, without_definer, without_sandbox
+from backupctl.engines.mysql.statements import (
+    Edit,
+    Edited,
+    ViewChecks,
+    renamed,
+    translated,
+    without_definer,
+    without_sandbox,
+)
 from backupctl.stream import Reader
 
 
@@ -19,6 +28,8 @@ class Loading:
     source: str
     """The database that was dumped."""
     owner: bool
+    translate_to: Flavour | None
+    """The server's flavour, where it is not the dump's."""
 
     def load(self, dump: Reader, database: str) -> None:
         """Raises EngineError, and what reading the dump raises."""
@@ -35,6 +46,8 @@ class Loading:
             edits.append(without_sandbox)
         if not self.owner:
             edits.append(without_definer)
+        if self.translate_to:
+            edits.append(translated(self.translate_to))
         if database != self.source:
             edits.append(renamed(self.source, database))
         return edits

@@ -12,7 +12,7 @@ from backupctl.engines.mysql.clients import Clients
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.facts import Account, accounts, shown
 from backupctl.engines.mysql.load import Loading
-from backupctl.engines.mysql.options import PRODUCTS, SYSTEM_SCHEMAS
+from backupctl.engines.mysql.options import PRODUCTS, SYSTEM_SCHEMAS, Flavour
 from backupctl.engines.mysql.server import Server, connected
 from backupctl.engines.mysql.sql import Sql
 from backupctl.engines.mysql.target import Content, Details, create_database, drop_database, knows_collation
@@ -53,6 +53,11 @@ class Restoration:
     def _details(self) -> Details:
         return dict(self.request.manifest.details)
 
+    @property
+    def _source_flavour(self) -> Flavour:
+        source: Flavour = self._details.get("flavour", self._server.flavour)
+        return source
+
     @cached_property
     def _connected(self) -> tuple[Sql, Server]:
         return connected(self.connection, self.clients)
@@ -90,7 +95,7 @@ class Restoration:
             raise UsageError(f"a database's name has 1 to {_LONGEST_NAME} characters and no space at its end: {into}")
 
     def _check_flavour(self) -> None:
-        source, server = self._details.get("flavour", self._server.flavour), self._server
+        source, server = self._source_flavour, self._server
         if source == server.flavour:
             return
         if not self.request.other_flavour:
@@ -98,7 +103,10 @@ class Restoration:
                 f"the backup is of {PRODUCTS[source]}, and {self.connection.server} is {server.product}",
                 hint="--other-flavour tries it all the same: what only one of the two knows makes it fail",
             )
-        self.request.say(f"the backup is of {PRODUCTS[source]} and goes into {server.product}, as was asked for")
+        self.request.say(
+            f"the backup is of {PRODUCTS[source]} and goes into {server.product}, as was asked for; "
+            "collations and modes that are not known there are replaced by the nearest"
+        )
 
     def _agree_to_replace(self, content: Content) -> None:
         request = self.request
@@ -195,7 +203,14 @@ class Restoration:
 
     def _load(self, database: str) -> None:
         client = self._sql.client
-        loading = Loading(self.connection, client, self.request.manifest.database, self.request.owner)
+        server = self._server
+        loading = Loading(
+            connection=self.connection,
+            client=client,
+            source=self.request.manifest.database,
+            owner=self.request.owner,
+            translate_to=server.flavour if self._source_flavour != server.flavour else None,
+        )
         dump = self.request.open(DUMP_ROLE)
         try:
             self.request.say(f"restoring into {self._server.product} with {client}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from backupctl.engines.mysql.options import Flavour
 from backupctl.engines.mysql.sql import identifier
 from backupctl.stream import CHUNK, Reader
 
@@ -15,23 +16,30 @@ _INTERESTING = (
     _DELIMITER,
     b"CREATE DEFINER=",
     b"/*!50003 CREATE*/ ",
+    b"/*!50003 SET ",
     b"/*!50106 CREATE*/ ",
     b"/*!50013 ",
     b"/*!50001 ",
     b"/*!50002 WITH ",
     b"ALTER DATABASE ",
     b"  `",  # a column of CREATE TABLE
+    b") ENGINE=",
     b"/*!999999\\-",
     b"/*M!999999\\-",
 )
 _LONGEST = max(map(len, _INTERESTING))
-_QUOTED = rb"(?:`(?:[^`]|``)*`|'(?:[^']|'')*')"
+_QUOTED = rb"(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")"  # the last: made with ANSI_QUOTES
 _DEFINER = re.compile(rb"\bDEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?[ ]?")
 _MADE_WITH_DEFINER = (b"CREATE DEFINER=", b"/*!50003 CREATE*/ /*!50017 ", b"/*!50106 CREATE*/ /*!50117 ", b"/*!50013 ")
 _SANDBOX = (b"/*!999999\\-", b"/*M!999999\\-")
 _VIEW = b"/*!50001 VIEW "
-_COLUMN = b"  `"
 _STRING = rb"'(?:[^'\\]|\\.|'')*'"
+_COLUMN = b"  `"
+_FOREIGN_COLLATION: dict[Flavour, re.Pattern[bytes]] = {
+    "mariadb": re.compile(_STRING + rb"|\butf8mb4_(?:\w+_)?0900_(?P<kind>\w+)"),
+    "mysql": re.compile(_STRING + rb"|\butf8mb4_uca1400_(?P<kind>\w+)"),
+}
+_ONLY_MARIADBS_MODE = re.compile(rb",?NO_AUTO_CREATE_USER")
 _ALTER = b"ALTER DATABASE "
 
 
@@ -109,6 +117,26 @@ def without_definer(line: bytes) -> bytes:
 def without_sandbox(line: bytes) -> bytes:
     """Leaves out mariadb-dump's first line, which is an error to clients that do not know it."""
     return b"" if line.startswith(_SANDBOX) else line
+
+
+def translated(target: Flavour) -> Edit:
+    """Puts the nearest in the place of collations and modes that are the other flavour's alone."""
+
+    def translate(line: bytes) -> bytes:
+        if target == "mysql" and line.startswith(b"/*!50003 SET sql_mode "):
+            return _ONLY_MARIADBS_MODE.sub(b"", line)
+        return _FOREIGN_COLLATION[target].sub(_nearest, line)
+
+    return translate
+
+
+def _nearest(found: "re.Match[bytes]") -> bytes:
+    if found[0].startswith(b"'"):
+        return found[0]
+    case_insensitive = found["kind"] == b"ai_ci"
+    if b"_0900_" in found[0]:
+        return b"utf8mb4_unicode_520_ci" if case_insensitive else b"utf8mb4_bin"
+    return b"utf8mb4_0900_ai_ci" if case_insensitive else b"utf8mb4_0900_as_cs"
 
 
 class ViewChecks:
