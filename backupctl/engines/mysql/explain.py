@@ -117,7 +117,7 @@ _KNOWN = (
         "restore with --no-owner, so that everything belongs to this user; or as an administrator",
     ),
     Known(
-        _code("1142|1143|1370", r"(?P<what>\S[^\n']* denied to user [^\n]*)"),
+        _code("1142|1143|1370", r"(?P<what>[A-Za-z][A-Za-z ,]* command denied to user [^\n]*)"),
         "this user has not the right: {what}",
         "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT on the database to the user that dumps",
     ),

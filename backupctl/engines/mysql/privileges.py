@@ -13,8 +13,10 @@ from backupctl.engines.mysql.sql import Sql, account, identifier
 from backupctl.errors import EngineError
 
 _NAME = r"`(?:[^`]|``)*`"
-_GRANT = re.compile(rf"(GRANT|REVOKE) (.+?) ON (\*\.\*|{_NAME}\.(?:\*|{_NAME})) (?:TO|FROM) ", re.DOTALL)
-_COLUMNS = re.compile(r"\([^)]*\)")
+_COLUMNS = rf"\((?:{_NAME}|[^`)])*\)"
+_GRANT = re.compile(
+    rf"^(GRANT|REVOKE) ((?:[A-Z_, ]|{_COLUMNS})+) ON (\*\.\*|{_NAME}\.(?:\*|{_NAME})) (?:TO|FROM) ", re.MULTILINE
+)
 _ALL = "ALL PRIVILEGES"
 
 Problem = tuple[str, str]
@@ -43,7 +45,7 @@ class Rights:
         catalogue: set[str] = set()
         revoked: set[str] = set()
         for verb, privileges, scope in _GRANT.findall(grants):
-            named = {word.strip() for word in _COLUMNS.sub("", privileges).split(",")}
+            named = {word.strip() for word in re.sub(_COLUMNS, "", privileges).split(",")}
             if verb == "REVOKE":
                 # A partial revoke of MySQL takes a right of the whole server back for one database.
                 revoked |= named if _covers(scope, database) else set()

@@ -27,6 +27,7 @@ _INTERESTING = (
     b"/*!999999\\-",
     b"/*M!999999\\-",
 )
+_BEGINS = re.compile(rb"\n(?=" + b"|".join(map(re.escape, _INTERESTING)) + rb")")
 _LONGEST = max(map(len, _INTERESTING))
 _QUOTED = rb"(?:`(?:[^`]|``)*`|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")"  # the last: made with ANSI_QUOTES
 _DEFINER = re.compile(rb"\bDEFINER=" + _QUOTED + rb"(?:@" + _QUOTED + rb")?[ ]?")
@@ -76,16 +77,30 @@ class Edited:
         self._source.close()
 
     def _take(self, chunk: bytes) -> None:
-        *lines, rest = (self._line + chunk).split(b"\n")
-        for line in lines:
-            self._out += self._seen(line + b"\n")
-        self._line = rest
-        if self._ended or (len(rest) >= _LONGEST and not (not self._passing and rest.startswith(_INTERESTING))):
+        text = self._line + chunk
+        whole = text.rfind(b"\n") + 1
+        self._lines(text[:whole])
+        rest = self._line = text[whole:]
+        if self._ended:
+            self._out += rest if self._passing else self._edited(rest)
+        elif len(rest) >= _LONGEST and (self._passing or not rest.startswith(_INTERESTING)):
             # A row may be as long as a gigabyte: it is not held back for its end, of which two letters tell enough.
-            held = b"" if self._ended else rest[-2:]
-            self._out += self._edited(rest) if self._ended and not self._passing else rest[: len(rest) - len(held)]
-            self._line = held
+            self._out += rest[:-2]
+            self._line = rest[-2:]
             self._passing = True
+
+    def _lines(self, text: bytes) -> None:
+        position = 0
+        while position < len(text):
+            if not (self._passing or self._in_bodies or text.startswith(_INTERESTING, position)):
+                # Of rows there may be a hundred thousand a MiB: none is looked at by itself.
+                found = _BEGINS.search(text, position)
+                end = found.end() if found else len(text)
+                self._out += text[position:end]
+            else:
+                end = text.index(b"\n", position) + 1
+                self._out += self._seen(text[position:end])
+            position = end
 
     def _seen(self, line: bytes) -> bytes:
         passing, self._passing = self._passing, False
