@@ -22,6 +22,7 @@ VARIABLES = {
     "MINIO_ACCESS_KEY_ID": "c",
     "MINIO_SECRET_ACCESS_KEY": "d",
     "SHOP_DB_PASSWORD": "e",
+    "FORUM_DB_PASSWORD": "g",
 }
 
 
@@ -39,7 +40,7 @@ def test_the_stored_schema_is_what_the_models_say() -> None:
 
 def test_the_example_is_valid_and_names_its_schema(example: Path) -> None:
     configuration = config.load(example, environ=VARIABLES)
-    assert [job.name for job in configuration.jobs] == ["notes", "shop", "berlin", "archive"]
+    assert [job.name for job in configuration.jobs] == ["notes", "shop", "berlin", "forum", "wiki", "archive"]
     first = EXAMPLE.read_text().splitlines()[0]
     assert (ROOT / first.removeprefix("# yaml-language-server: $schema=")).is_file()
 

@@ -40,7 +40,7 @@ def test_the_name_of_a_database_in_a_grant_is_a_pattern(scope: str, covers: bool
 
 
 def test_names_with_dots_ticks_and_keywords_are_read_as_names() -> None:
-    grants = "GRANT TRIGGER ON `a.``b` ON *.* TO `.* TO `u ON *.* TO`@`%`"
+    grants = "GRANT TRIGGER ON `a.``b`` ON *.* TO `.* TO `u ON *.* TO`@`%`"
     assert rights(grants, database="a.`b` ON *.* TO ").on_database("TRIGGER")
     assert not rights(grants).on_database("TRIGGER")
     assert not rights(grants).on_server("TRIGGER")
