@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,6 +13,10 @@ from backupctl.events import Run
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask for an end: Ctrl-C, an orderly shutdown, a terminal that was closed."""
+
+# Python's handlers run on the main thread alone. A signal that the kernel hands to another thread does not wake a main
+# thread that waits for a lock (CPython 3.11; seen in one of twenty runs): it must wake up by itself.
+_WAKE_S = 0.2
 
 
 class Pool:
@@ -27,6 +31,8 @@ class Pool:
         cancel = Cancellation()
         with _stopping(cancel), ThreadPoolExecutor(self._workers, thread_name_prefix="run") as workers:
             futures = [workers.submit(self._run, job, cancel) for job in jobs]
+            while wait(futures, timeout=_WAKE_S).not_done:
+                pass
             return [future.result() for future in futures]
 
 

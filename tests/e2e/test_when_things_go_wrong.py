@@ -1,6 +1,7 @@
 """Each thing that goes wrong really does, and afterwards the truth is told and nothing is left behind."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import sqlite3
@@ -386,6 +387,20 @@ def test_a_killed_run_leaves_no_partial_file_after_the_next_run(
     place.ok("run-once", "shop")
     assert not list(backups.rglob("*.partial"))
     assert len(place.backups("shop")) == 1
+
+
+def test_a_signal_that_another_than_the_main_thread_gets_cancels_all_the_same(
+    place: Workplace, server: PostgresServer, weed_server: WeedServer, tcp_proxy: Callable[[str, int], TcpProxy]
+) -> None:
+    proxy = _stalled_run(place, server, weed_server, tcp_proxy)
+    with place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0)
+        pid = running.process.pid
+        other = max(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir())
+        assert other != pid
+        assert ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM) == 0
+        ended = running.wait()
+    _nothing_is_stored(place, ended, code=130, store=weed_server)
 
 
 def test_a_closed_terminal_is_told_of_more_than_once_and_the_run_still_clears_up(
