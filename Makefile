@@ -33,7 +33,7 @@ check: venv  ## Check style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 bench: parts .parts/bench/made  ## Measure run-once against pg_dump | zstd | aws s3 cp
-	$(BIN)/python -m bench.postgres $(ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 # The AWS command line has a virtual environment of its own: it pins versions of what we use too.
 .parts/bench/made: requirements/bench.txt | venv

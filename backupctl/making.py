@@ -29,6 +29,8 @@ class Making:
     job: Job
     engine: Engine
     preflight: Preflight
+    storage_checked: Callable[[], None]
+    """Returns once the storage is known to be there; raises StorageError. The dump may begin before."""
     repository: Repository
     journal: Journal
     backup_id: BackupId
@@ -72,6 +74,7 @@ class Making:
         preflight, name = self.preflight, self.job.name
         self.listener(Dumping(name, part.role, preflight.client, preflight.server_version, part.size_estimate))
         with closing(part.open()) as source, _Meter(self.listener, name, part.role) as meter:
+            self.storage_checked()
             return self.repository.put(
                 part.role,
                 self._key(part),

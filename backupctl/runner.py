@@ -90,21 +90,27 @@ class Runner:
 
     def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
         """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would."""
-        with self.state.running(job.name) as scratch:
-            return _preflight(engine_of(job, Session(scratch, cancel, self.redact)), storage_of(job))
+        with self.state.running(job.name) as scratch, ThreadPoolExecutor(1) as beside:
+            checked = beside.submit(storage_of(job).check)
+            preflight = engine_of(job, Session(scratch, cancel, self.redact)).preflight()
+            checked.result()
+        return preflight
 
     def _back_up(self, job: Job, run: Run, cancel: Cancellation) -> Manifest:
         cancel.check()
         storage = storage_of(job)
-        with self.state.running(job.name) as scratch:
+        repository, journal = repository_of(job, storage), self.state.journal(job.name)
+        # Database and storage are asked at the same time: each mostly waits.
+        with self.state.running(job.name) as scratch, ThreadPoolExecutor(1) as beside:
             engine = engine_of(job, Session(scratch, cancel, self.redact))
             self.listener(Started(job.name, run.run_id, engine.target, storage.location))
-            repository, journal = repository_of(job, storage), self.state.journal(job.name)
             self._clear_up(repository, journal, job)
+            checked = beside.submit(storage.check)
             return Making(
                 job=job,
                 engine=engine,
-                preflight=_preflight(engine, storage),
+                preflight=engine.preflight(),
+                storage_checked=checked.result,
                 repository=repository,
                 journal=journal,
                 backup_id=BackupId.new(run.started_at),
@@ -127,15 +133,6 @@ class Runner:
                 self.listener(Warned(job.name, f"what an interrupted run left in the storage is still there: {text}"))
             if problem is None or not problem.transient:
                 journal.remove(intent)
-
-
-def _preflight(engine: Engine, storage: Storage) -> Preflight:
-    """Ask the database and the storage at the same time: each mostly waits."""
-    with ThreadPoolExecutor(1) as beside:
-        checked = beside.submit(storage.check)
-        preflight = engine.preflight()
-        checked.result()
-    return preflight
 
 
 def _exit_code(error: BackupctlError) -> ExitCode:

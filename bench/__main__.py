@@ -1,17 +1,18 @@
-"""Times `backupctl run-once` against the hand-tuned pipeline, in turn, on one PostgreSQL and one S3 server.
+"""Times `backupctl run-once` against the hand-tuned pipeline, in turn, on one database and one S3 server.
 
-    make bench                                # one GB of dump, five pairs
-    python -m bench.postgres --rows 800000 --pairs 1
+    make bench                                       # a GB and more of dump, five pairs, every engine
+    make bench ARGS="postgres --rows 800000 --pairs 1"
 
-The pipeline is `pg_dump | zstd -3 -T0 | aws s3 cp -`, under `set -o pipefail`, with the same clients.
-Our command also checks that the bucket is there, hashes both sides of the stream, writes the manifest and compares
-the stored size, and its time holds all of that, and Python's own start.
+The pipeline is `pg_dump | zstd -3 -T0 | aws s3 cp -` (or `mariadb-dump | …`), under `set -o pipefail`, with the same
+client. Our command also looks at database and bucket first, hashes both sides of the stream, checks the dump's end,
+writes the manifest and compares the stored size; its time holds all of that, and Python's own start.
 """
 
 import argparse
 import json
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -22,27 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.parts.postgres import PostgresServer
+from bench.subjects import SUBJECTS, Subject
 from tests.parts.s3 import S3Server, WeedServer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 AWS = ROOT / ".parts" / "bench" / "bin" / "aws"
-DATABASE = "bench"
-ROWS = 6_000_000
 SLOWER_MOST = 1.05
 MEMORY_MOST = 150 << 20
-
-_FILL = """
-CREATE TABLE orders (
-  id bigint PRIMARY KEY, customer int NOT NULL, placed timestamptz NOT NULL,
-  status text NOT NULL, total numeric(10, 2) NOT NULL, reference text NOT NULL, note text);
-INSERT INTO orders SELECT n, (n::bigint * 7919) % 100000, timestamptz '2020-01-01' + n * interval '17 seconds',
-  (ARRAY['new', 'paid', 'sent', 'returned'])[1 + n % 4], (n::bigint * 31 % 100000) / 100.0, md5(n::text),
-  repeat(substr(md5((n % 5000)::text), 1, 8) || ' ', 8)
-FROM generate_series(1, {rows}) n;
-ANALYZE;
-"""
 
 
 @dataclass(frozen=True)
@@ -57,23 +45,31 @@ class Measured:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("engines", nargs="*", default=list(SUBJECTS), help=f"of {', '.join(SUBJECTS)}; without, all")
+    parser.add_argument("--rows", type=int, help="rows of the table; without, so many that the dump has over a GB")
     parser.add_argument("--pairs", type=int, default=5)
     wanted = parser.parse_args()
+    if not AWS.exists():
+        raise SystemExit("the AWS command line is not there; `make bench` installs it")
+    for engine in wanted.engines:
+        _bench(engine, SUBJECTS[engine], wanted.rows, wanted.pairs)
+    return 0
+
+
+def _bench(engine: str, kind: type[Subject], rows: int | None, pairs: int) -> None:
     folder = Path(tempfile.mkdtemp(prefix="bctl-bench-", dir="/var/tmp"))
-    server, store = PostgresServer(17), WeedServer()
+    store = WeedServer()
+    subject = kind()
     try:
-        _say(f"filling a PostgreSQL 17 with {wanted.rows} rows")
-        server.create_database(DATABASE)
-        server.sql(_FILL.format(rows=wanted.rows), DATABASE)
-        result = _compare(_ours(folder, server, store), _theirs(server, store), wanted.pairs)
-        result["dump_bytes"] = _dump_bytes(folder, server, store)
+        _say(f"{engine}: filling a {subject.title} with {rows or subject.rows} rows")
+        subject.fill(rows or subject.rows)
+        result = _compare(_ours(folder, subject, store), _theirs(folder, subject, store), pairs)
+        result |= {"engine": subject.title, "dump_bytes": _dump_bytes(folder, subject, store)}
     finally:
-        server.close()
+        subject.close()
         store.close()
         shutil.rmtree(folder)
-    _report(result)
-    return 0
+    _report(engine, result)
 
 
 def _compare(ours: Callable[[], Measured], theirs: Callable[[], Measured], pairs: int) -> dict[str, object]:
@@ -96,45 +92,43 @@ def _compare(ours: Callable[[], Measured], theirs: Callable[[], Measured], pairs
     }
 
 
-def _ours(folder: Path, server: PostgresServer, store: S3Server) -> Callable[[], Measured]:
+def _ours(folder: Path, subject: Subject, store: S3Server) -> Callable[[], Measured]:
     (folder / "jobs.yaml").write_text(
         "version: 1\n"
         "jobs:\n"
         "  - name: bench\n"
-        "    database:\n"
-        f"      {{type: postgres, host: {server.host}, port: {server.port}, user: {server.user},"
-        f" password: '${{PG_PASSWORD}}', name: {DATABASE}, bin_dir: '{server.bin_dir}'}}\n"
+        f"    database: {subject.entry()}\n"
         "    storage:\n"
         f"      {{type: s3, endpoint_url: '{store.endpoint_url}', bucket: {store.bucket},"
         f" access_key_id: {store.access_key_id}, secret_access_key: '${{S3_SECRET}}'}}\n"
     )
-    argv = [str(Path(sys.executable).with_name("backupctl")), "-f", str(folder / "jobs.yaml"), "run-once", "bench"]
-    return lambda: _measure(argv, _our_environment(folder, server, store))
+    return lambda: _measure(_command(folder, "run-once", "bench"), _our_environment(folder, subject, store))
 
 
-def _our_environment(folder: Path, server: PostgresServer, store: S3Server) -> dict[str, str]:
+def _command(folder: Path, *args: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("backupctl")), "-f", str(folder / "jobs.yaml"), *args]
+
+
+def _our_environment(folder: Path, subject: Subject, store: S3Server) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "BACKUPCTL_STATE_DIR": str(folder / "state"),
-        "PG_PASSWORD": server.password,
+        "DB_PASSWORD": subject.password,
         "S3_SECRET": store.secret_access_key,
     }
 
 
-def _theirs(server: PostgresServer, store: S3Server) -> Callable[[], Measured]:
-    if not AWS.exists():
-        raise SystemExit("the AWS command line is not there; `make bench` installs it")
-    dump = f"'{server.bin_dir}/pg_dump' -h {server.host} -p {server.port} -U {server.user} {DATABASE}"
-    upload = f"'{AWS}' --endpoint-url {store.endpoint_url} s3 cp --quiet - s3://{store.bucket}/pipeline/dump.sql.zst"
-    script = f"set -o pipefail; {dump} | zstd -q -3 -T0 | {upload}"
+def _theirs(folder: Path, subject: Subject, store: S3Server) -> Callable[[], Measured]:
+    upload = f"{AWS} --endpoint-url {store.endpoint_url} s3 cp --quiet - s3://{store.bucket}/pipeline/dump.sql.zst"
+    script = f"set -o pipefail; {shlex.join(subject.dump(folder))} | zstd -q -3 -T0 | {upload}"
     env = {
         "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "PGPASSWORD": server.password,
+        "HOME": str(folder),
         "AWS_ACCESS_KEY_ID": store.access_key_id,
         "AWS_SECRET_ACCESS_KEY": store.secret_access_key,
         "AWS_DEFAULT_REGION": "us-east-1",
+        **subject.environment(),
     }
     return lambda: _measure(["bash", "-c", script], env)
 
@@ -153,20 +147,20 @@ def _measure(argv: Sequence[str], env: Mapping[str, str]) -> Measured:
     return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, usage.ru_oublock * 512)
 
 
-def _dump_bytes(folder: Path, server: PostgresServer, store: S3Server) -> int:
-    argv = [str(Path(sys.executable).with_name("backupctl")), "-f", str(folder / "jobs.yaml"), "list", "--json"]
-    env = _our_environment(folder, server, store)
-    listed = json.loads(subprocess.run(argv, env=env, capture_output=True, check=True).stdout)
-    return int(listed[0]["artifacts"][0]["dump_size"])
+def _dump_bytes(folder: Path, subject: Subject, store: S3Server) -> int:
+    env = _our_environment(folder, subject, store)
+    listed = subprocess.run(_command(folder, "list", "--json"), env=env, capture_output=True, check=True).stdout
+    return int(json.loads(listed)[0]["artifacts"][0]["dump_size"])
 
 
-def _report(result: dict[str, object]) -> None:
+def _report(engine: str, result: dict[str, object]) -> None:
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "postgres.json"
+    path = RESULTS / f"{engine}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
     pairs = result["pairs"]
     assert isinstance(pairs, list)
-    print(f"dump of {_number(result, 'dump_bytes') / 1e9:.2f} GB, {len(pairs)} pairs, {result['machine']}")  # noqa: T201 -- the table
+    size = f"{_number(result, 'dump_bytes') / 1e9:.2f} GB"
+    _print(f"{result['engine']}: dump of {size}, {len(pairs)} pairs, {result['machine']}")
     rows = [
         ("", "backupctl", "pipeline", "ratio", "bound"),
         (
@@ -180,7 +174,7 @@ def _report(result: dict[str, object]) -> None:
         ("written to disk, MB", f"{_number(result, 'disk_bytes') / 1e6:.1f}", "", "", "0"),
     ]
     for row in rows:
-        print("".join(f"{cell:>20}" for cell in row))  # noqa: T201 -- the table
+        _print("".join(f"{cell:>20}" for cell in row))
     _say(f"written to {path.relative_to(ROOT)}")
 
 
@@ -188,6 +182,10 @@ def _number(result: Mapping[str, object], name: str) -> float:
     value = result[name]
     assert isinstance(value, int | float)
     return float(value)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
 
 
 def _say(line: str) -> None:
