@@ -498,3 +498,17 @@ def test_what_the_other_vendors_client_would_get_wrong_is_refused(
     error = refused(engine_for(server, session, name, bin_dir=strangers_bin_dir))
     assert ("sequences" if server.flavour == "mariadb" else "generated columns") in error.message
     assert "install" in str(error.hint)
+
+
+def test_mariadb_is_reached_by_tls_as_far_as_it_is_asked_for(
+    mysql_server: MariadbServer, new_mariadb_server: Callable[..., MariadbServer], session: Session
+) -> None:
+    folder = mysql_server.folder / "data"  # where MySQL makes certificates of its own
+    keys = [f"--ssl-{kind}={folder / name}.pem" for kind, name in (("cert", "server-cert"), ("key", "server-key"))]
+    server = new_mariadb_server(f"--ssl-ca={folder / 'ca.pem'}", *keys, "--require-secure-transport=ON")
+    server.create_database("shop")
+    for tls in ("prefer", "require"):
+        assert dump(engine_for(server, session, "shop", tls=tls).preflight())
+    assert refused(engine_for(server, session, "shop", tls="off")).hint
+    for options in ({"tls": "verify-ca"}, {"tls": "verify-full", "ca_file": folder / "ca.pem"}):
+        assert "the TLS connection to" in refused(engine_for(server, session, "shop", **options)).message

@@ -6,6 +6,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.parts.http_faults import HttpFaults
+from tests.parts.mariadb import MariadbServer
+from tests.parts.mysql import MysqlServer
 from tests.parts.postgres import PostgresServer
 from tests.parts.proxy import Fault, TcpProxy
 from tests.parts.s3 import S3Server, WeedServer
@@ -37,6 +39,13 @@ def test_a_killed_postgres_comes_back_with_its_data(new_postgres_server: Callabl
     server.stop()
     server.start()
     assert server.sql("SELECT a FROM t") == "1"
+
+
+def test_mysql_and_mariadb_are_what_they_say(mysql_server: MysqlServer, mariadb_server: MariadbServer) -> None:
+    assert "MariaDB" in mariadb_server.sql("SELECT VERSION()")
+    assert "MariaDB" not in mysql_server.sql("SELECT VERSION()")
+    with pytest.raises(RuntimeError, match="nosuch"):
+        mysql_server.sql("SELECT * FROM nosuch.nosuch")
 
 
 def test_an_s3_server_refuses_a_wrong_secret(s3_server: S3Server) -> None:

@@ -85,8 +85,16 @@ def test_a_client_is_identified_by_what_it_says(answer: str, known: object) -> N
 
 @pytest.mark.parametrize(
     ("version", "knows"),
-    [((10, 5, 24), False), ((10, 5, 25), True), ((10, 11, 7), False), ((10, 11, 8), True), ((10, 4, 99), False)]
-    + [((11, 4, 1), False), ((11, 4, 2), True), ((11, 8, 0), True), ((12, 0, 1), True)],
+    [
+        ((10, 4, 99), False),
+        ((10, 5, 24), False),
+        ((10, 5, 25), True),
+        ((10, 11, 7), False),
+        ((10, 11, 8), True),
+        ((11, 4, 1), False),
+        ((11, 4, 2), True),
+        ((12, 0, 1), True),
+    ],
 )
 def test_the_sandbox_line_is_known_from_the_releases_that_brought_it(
     version: tuple[int, int, int], knows: bool

@@ -123,7 +123,7 @@ class _Parts:
         if there is None:
             raise EngineError(
                 f"the user {server.user} may not see the server's accounts, which globals: true stores",
-                hint=f"as an administrator run: GRANT SELECT ON mysql.* TO {server.user}; or leave globals out",
+                hint=f"as an administrator run: GRANT SELECT ON mysql.* TO {server.account}; or leave globals out",
             )
         return Script(self.sql, server, there)
 

@@ -9,7 +9,7 @@ from backupctl.engines.messages import named
 from backupctl.engines.mysql.clients import Client
 from backupctl.engines.mysql.facts import Facts, shown
 from backupctl.engines.mysql.server import Server
-from backupctl.engines.mysql.sql import Sql, account, identifier
+from backupctl.engines.mysql.sql import Sql, identifier
 from backupctl.errors import EngineError
 
 _NAME = r"`(?:[^`]|``)*`"
@@ -142,20 +142,15 @@ class Survey:
     def _routine_grant(self) -> str:
         server = self.server
         if server.flavour == "mysql" and server.number >= (8, 0, 20):
-            return f"GRANT SHOW_ROUTINE ON *.* TO {self._account};"
+            return f"GRANT SHOW_ROUTINE ON *.* TO {self.server.account};"
         if server.flavour == "mysql" and server.number >= (8, 0, 0):
-            return f"GRANT SELECT ON *.* TO {self._account};"
+            return f"GRANT SELECT ON *.* TO {self.server.account};"
         if server.flavour == "mariadb" and server.number >= (11, 3, 0):
             return self._grant("SHOW CREATE ROUTINE")
-        return f"GRANT SELECT ON mysql.proc TO {self._account};"
+        return f"GRANT SELECT ON mysql.proc TO {self.server.account};"
 
     def _grant(self, privilege: str) -> str:
-        return f"GRANT {privilege} ON {identifier(self.database)}.* TO {self._account};"
-
-    @property
-    def _account(self) -> str:
-        user, _, host = self.server.user.rpartition("@")
-        return account(user, host)
+        return f"GRANT {privilege} ON {identifier(self.database)}.* TO {self.server.account};"
 
 
 def refuse(problems: list[Problem]) -> None:

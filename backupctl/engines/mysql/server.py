@@ -7,7 +7,7 @@ from typing import Self
 from backupctl.engines.mysql.clients import Clients, Version
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.options import PRODUCTS, Flavour
-from backupctl.engines.mysql.sql import Sql
+from backupctl.engines.mysql.sql import Sql, account
 from backupctl.errors import EngineError, UsageError
 
 _QUESTION = """SELECT JSON_ARRAY(VERSION(), @@version_comment,
@@ -54,6 +54,12 @@ class Server:
             sql_mode=sql_mode,
             lower_case_table_names=lower_case,
         )
+
+    @property
+    def account(self) -> str:
+        """Who we are, as a GRANT names it."""
+        user, _, host = self.user.rpartition("@")
+        return account(user, host)
 
     @property
     def product(self) -> str:
