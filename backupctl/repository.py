@@ -173,9 +173,22 @@ class Repository:
                 manifest = Manifest.from_json(reader.read(_MANIFEST_MOST_BYTES), key=key)
         except IntegrityError as error:
             return str(error)
-        if manifest.key != key or manifest.job != self._job:
+        if manifest.job != self._job or _name(manifest.key) != _name(key):
             return f"the manifest {key} belongs to another place: it names {manifest.dump.key} of job {manifest.job}"
-        return manifest
+        return _moved(manifest, key)
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _moved(manifest: Manifest, key: str) -> Manifest:
+    """The manifest as it reads where it was found: backups may be copied, to another prefix or to a disk."""
+    was, now = (place.removesuffix(_name(place)) for place in (manifest.key, key))
+    artifacts = tuple(
+        artifact.model_copy(update={"key": now + artifact.key.removeprefix(was)}) for artifact in manifest.artifacts
+    )
+    return manifest.model_copy(update={"artifacts": artifacts})
 
 
 def _problem(manifest: Manifest, objects: Mapping[str, StoredObject]) -> str | None:

@@ -66,6 +66,8 @@ def _run() -> int:
     try:
         app(prog_name="backupctl")
     except SystemExit as ended:
+        if _was_interrupted(ended):
+            render.error("interrupted")
         return int(ended.code or ExitCode.OK)
     except InvalidFile as error:
         render.problems(error.problems)
@@ -78,6 +80,11 @@ def _run() -> int:
         _report_bug(error)
         return ExitCode.BUG
     return ExitCode.OK
+
+
+def _was_interrupted(ended: SystemExit) -> bool:
+    # typer (0.29) takes a KeyboardInterrupt for itself, and makes an exit with code 130 of it.
+    return ended.__context__ is not None and isinstance(ended.__context__.__cause__, KeyboardInterrupt)
 
 
 def _as_interrupt(number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.command import COMMAND, Workplace
 from tests.e2e.places import content, drop, fill, one_job, postgres_database, s3_storage, sqlite_job, sqlite_rows
+from tests.parts.mariadb import MariadbServer
 from tests.parts.postgres import PostgresServer
 from tests.parts.s3 import S3Server
 
@@ -59,6 +60,39 @@ def test_a_postgres_job_goes_to_a_store_and_back(
     assert content(server, "everyday_back") == content(server, "everyday")
     assert place.leftovers() == []
     assert s3_server.open_uploads() == []
+
+
+@pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
+def test_a_mysql_job_goes_to_a_store_and_back(
+    place: Workplace, request: pytest.FixtureRequest, weed_server: S3Server, flavour: str
+) -> None:
+    server: MariadbServer = request.getfixturevalue(f"{flavour}_server")
+    server.create_database("everyday")
+    server.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, pad text) ENGINE=InnoDB; INSERT INTO t VALUES (1, 'ü'), (2, NULL);"
+        "CREATE PROCEDURE p() SELECT 1",
+        "everyday",
+    )
+    place.secrets["DB_PASSWORD"] = server.password
+    database = (
+        f"{{type: {flavour}, host: {server.host}, port: {server.port}, user: {server.user},"
+        f" password: '${{DB_PASSWORD}}', name: everyday, bin_dir: '{server.bin_dir}', globals: true}}"
+    )
+    one_job(place, database, s3_storage(place, weed_server))
+    assert flavour in place.ok("validate").out
+    place.ok("run-once", "shop", "--dry-run")
+    place.ok("run-once", "shop")
+    (backup,) = place.backups("shop")
+    assert {artifact["role"] for artifact in backup["artifacts"]} == {"dump", "globals"}
+    place.ok("verify", "shop")
+    place.ok("restore", "shop", "--into", "everyday_back")
+    assert server.sql("SELECT * FROM t; CALL p()", "everyday_back") == server.sql(
+        "SELECT * FROM t; CALL p()", "everyday"
+    )
+    assert place.run("restore", "shop", "--into", "everyday_back").code == 2
+    place.ok("restore", "shop", "--into", "everyday_back", "--clean", "--yes")
+    assert place.leftovers() == []
+    server.sql("DROP DATABASE everyday; DROP DATABASE everyday_back")
 
 
 def test_a_new_machine_restores_with_the_storages_variables_alone(

@@ -76,7 +76,7 @@ def fill(server: Server) -> None:
     server.sql(
         "CREATE TABLE a (id int PRIMARY KEY, pad text) ENGINE=InnoDB;"
         "CREATE TABLE z (id int PRIMARY KEY, pad text) ENGINE=InnoDB;"
-        f"INSERT INTO a {numbers} SELECT x.n * 250 + y.n, CONCAT(md5(x.n * 250 + y.n), md5(y.n * 7 + x.n * 1.5))"
+        f"INSERT INTO a {numbers} SELECT x.n * 250 + y.n, SHA2(x.n * 250 + y.n, 256)"
         " FROM d x, d y;"
         "INSERT INTO z SELECT * FROM a WHERE id < 1000",
         NAME,

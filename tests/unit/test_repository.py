@@ -205,6 +205,18 @@ def test_a_manifest_that_was_copied_elsewhere_is_no_backup(storage: MemoryStorag
     assert "belongs to another place" in listing.unreadable[other]
 
 
+def test_backups_that_were_copied_to_another_prefix_are_restored_from_there(storage: MemoryStorage) -> None:
+    manifest = _backup(_repository(storage))
+    copy = MemoryStorage()
+    copy.prefix = "elsewhere/"
+    copy.objects = {key.replace("backups/", "elsewhere/"): data for key, data in storage.objects.items()}
+    repository = _repository(copy)
+    (found,) = repository.listing().good
+    assert found.id == manifest.id
+    with closing(repository.open_dump(found)) as dump:
+        assert dump.read(1 << 20) == b"CREATE TABLE t;\n" * 1000
+
+
 def test_a_backup_is_found_by_a_unique_beginning_of_its_id(storage: MemoryStorage) -> None:
     repository = _repository(storage)
     old = _backup(repository, at=WHEN - timedelta(days=1))
