@@ -123,11 +123,13 @@ def restore(
 
 
 def _engine_restore(job: Job, request: Restore, session: Session) -> None:
-    relatives = ENGINES[job.database.type].also_restores if request.other_flavour else frozenset()
-    if request.manifest.engine not in {job.database.type, *relatives}:
+    relative = request.manifest.engine in ENGINES[job.database.type].also_restores
+    if request.manifest.engine != job.database.type and not (relative and request.other_flavour):
         raise UsageError(
             f"backup {request.manifest.id} was made by {request.manifest.engine}, and the job is {job.database.type}",
-            hint="restore with a job of that type, or write the dump out with --to-file",
+            hint="--other-flavour tries it all the same"
+            if relative
+            else "restore with a job of that type, or write the dump out with --to-file",
         )
     engine_of(job, session).restore(request)
 
