@@ -305,6 +305,18 @@ def test_what_a_user_cannot_see_fails_the_run_and_the_grants_mend_it(
         assert thing in text
 
 
+def test_what_is_left_out_on_purpose_does_not_hide_what_is_left_out_for_want_of_a_right(
+    server: MariadbServer, session: Session, programmed: str
+) -> None:
+    ignoring = [f"--ignore-table={programmed}.t"]
+    with login(server, granted(programmed)) as who:
+        error = refused(engine_for(server, session, programmed, extra_args=ignoring, **who))
+    assert "does not see all routines" in error.message
+    text = dump(engine_for(server, session, programmed, extra_args=ignoring).preflight())
+    assert b"EVENT `ev`" in text
+    assert b"TRIGGER" not in text
+
+
 def test_incomplete_dumps_are_a_warning_where_that_is_allowed(
     server: MariadbServer, session: Session, programmed: str
 ) -> None:

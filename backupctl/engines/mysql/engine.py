@@ -58,11 +58,12 @@ class MysqlEngine(Engine):
         survey = Survey(facts, server, rights, options.name)
         incomplete = survey.incomplete()
         client = self._clients.best("dump", server.flavour, server.number)
+        refuse(survey.beyond(client))
         # Where a part is left out on purpose, that part need not be dumpable: the client is the judge.
         if not options.leaves_out:
-            refuse(survey.problems(client))
-            if not options.allow_incomplete:
-                refuse_incomplete(incomplete)
+            refuse(survey.problems())
+        if not options.allow_incomplete:
+            refuse_incomplete(incomplete)
         return Preflight(
             server_version=server.version,
             client=str(client),
@@ -109,8 +110,9 @@ class _Parts:
         options, facts = engine._options, survey.facts
         dump = _CountedDump(
             Dumping(engine._connection, survey.server, survey.rights),
-            Expected(facts.routines, facts.triggers, facts.events),
-            strict=not (options.allow_incomplete or options.leaves_out),
+            # The triggers of a table that is left out are left out with it.
+            Expected(facts.routines, 0 if options.leaves_out else facts.triggers, facts.events),
+            strict=not options.allow_incomplete,
         )
         parts = [Part(DUMP_ROLE, _SUFFIX, lambda: dump.open(self.client), facts.size, dump.findings)]
         if options.globals:

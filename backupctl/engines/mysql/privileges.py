@@ -45,16 +45,16 @@ class Rights:
         catalogue: set[str] = set()
         revoked: set[str] = set()
         for verb, privileges, scope in _GRANT.findall(grants):
-            named = {word.strip() for word in re.sub(_COLUMNS, "", privileges).split(",")}
+            words = {word.strip() for word in re.sub(_COLUMNS, "", privileges).split(",")}
             if verb == "REVOKE":
                 # A partial revoke of MySQL takes a right of the whole server back for one database.
-                revoked |= named if _covers(scope, database) else set()
+                revoked |= words if _covers(scope, database) else set()
             elif scope == "*.*":
-                on_server |= named
+                on_server |= words
             elif _covers(scope, database):
-                on_database |= named
+                on_database |= words
             elif scope in ("`mysql`.*", "`mysql`.`proc`"):
-                catalogue |= named
+                catalogue |= words
         everywhere = frozenset() if _ALL in revoked else frozenset(on_server - revoked)
         return cls(everywhere, frozenset(on_database), frozenset(catalogue))
 
@@ -77,9 +77,9 @@ class Survey:
     rights: Rights
     database: str
 
-    def problems(self, client: Client) -> list[Problem]:
-        """What would stop the dump, or make one that is no backup."""
-        problems = self._beyond(client)
+    def problems(self) -> list[Problem]:
+        """What would stop the dump."""
+        problems: list[Problem] = []
         if self.facts.invalid_views:
             views = named(map(identifier, self.facts.invalid_views))
             fact = f"the database has views that are not valid, and a dump stops at the first of them: {views}"
@@ -90,7 +90,7 @@ class Survey:
             problems.append((f"the user {self.server.user} may not see the definitions of views", f"run: {grant}"))
         return problems
 
-    def _beyond(self, client: Client) -> list[Problem]:
+    def beyond(self, client: Client) -> list[Problem]:
         """What the other vendor's client gets wrong without a word (mysqldump 9.7, mariadb-dump 10.11)."""
         facts = self.facts
         if client.flavour == self.server.flavour:
