@@ -1,5 +1,6 @@
 """The filled databases, one of each kind a session, and small disks."""
 
+import contextlib
 import functools
 import os
 import subprocess
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import Workplace
-from tests.faults.databases import Database, Started, fill
+from tests.faults.databases import Database, Server, Started, fill
+from tests.parts.mariadb import MariadbServer
+from tests.parts.missing import or_skip
+from tests.parts.mysql import MysqlServer
 from tests.parts.postgres import PostgresServer
 
 
@@ -32,6 +36,26 @@ def database(request: pytest.FixtureRequest, postgres_server: Callable[[int], Po
         return made
 
     return functools.cache(start)
+
+
+@pytest.fixture
+def own_database() -> Iterator[Started]:
+    """Starts and fills a server of the test's own, to be killed at will."""
+    with contextlib.ExitStack() as stack:
+
+        def start(engine: str) -> Database:
+            kinds: dict[str, tuple[Callable[[], Server], str]] = {
+                "postgres": (lambda: PostgresServer(18), "pg_dump"),
+                "mariadb": (MariadbServer, "mariadb-dump"),
+                "mysql": (MysqlServer, "mysqldump"),
+            }
+            kind, tool = kinds[engine]
+            server = or_skip(kind)
+            stack.callback(server.close)
+            fill(server)
+            return Database(engine, server, tool)
+
+        yield start
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -17,12 +18,12 @@ import pytest
 
 from tests.e2e.command import Ended, Workplace
 from tests.e2e.places import one_job, s3_storage
-from tests.faults.databases import Database, Started
+from tests.faults.databases import NAME, Database, Started
 from tests.parts.http_faults import HttpFaults
 from tests.parts.proxy import Fault, TcpProxy
 from tests.parts.s3 import WeedServer
 
-COUNT = int(os.environ.get("BACKUPCTL_FAULTS", "42"))
+COUNT = int(os.environ.get("BACKUPCTL_FAULTS", "48"))
 DUMP_BYTES = 4_000_000  # what the dumps have at least
 LONGEST_RUN_S = 3.0
 
@@ -42,6 +43,8 @@ class Strike:
     tcp_proxy: Callable[[str, int], TcpProxy]
     http_faults: Callable[[str], HttpFaults]
     small_disk: Callable[[int], Path]
+    own_database: Started
+    own_store: Callable[[], WeedServer]
 
     def job(
         self,
@@ -96,6 +99,83 @@ def database_link_is_slow(strike: Strike) -> None:
     proxy.to_client = Fault(bytes_per_second=strike.dice.randrange(4_000_000, 8_000_000))
     strike.job(port=proxy.port)
     assert strike.run().code == 0
+
+
+def database_server_is_killed(strike: Strike) -> None:
+    strike.database = strike.own_database(strike.database.engine)
+    assert strike.database.server
+    proxy = strike.database_proxy()
+    proxy.to_client = Fault(stall_after=strike.dice.randrange(500_000, DUMP_BYTES // 2))
+    strike.job(port=proxy.port)
+    with strike.place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0)
+        strike.database.server.kill()
+        proxy.refuse()  # what the sockets still held is lost with the machine
+        _fails(running.wait())
+
+
+def database_link_stalls_and_we_are_stopped(strike: Strike) -> None:
+    proxy = strike.database_proxy()
+    proxy.to_client = Fault(stall_after=strike.somewhere())
+    strike.job(port=proxy.port)
+    _stop_when(strike, lambda: proxy.stalled > 0)
+
+
+def store_link_stalls_and_we_are_stopped(strike: Strike) -> None:
+    proxy = strike.tcp_proxy("127.0.0.1", strike.store.port)
+    proxy.to_server = Fault(stall_after=strike.dice.randrange(2000, DUMP_BYTES // 2))
+    strike.job(endpoint_url=f"http://127.0.0.1:{proxy.port}")
+    _stop_when(strike, lambda: proxy.stalled > 0)
+
+
+def table_is_altered_during_the_dump(strike: Strike) -> None:
+    """PostgreSQL makes the change wait; MySQL and MariaDB notice it when they come to the table (error 1412)."""
+    server = strike.database.server
+    assert server
+    proxy = strike.database_proxy()
+    proxy.to_client = Fault(stall_after=strike.dice.randrange(500_000, DUMP_BYTES // 2))
+    strike.job(port=proxy.port)
+    with strike.place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0)
+        # A copy, since both MySQL and MariaDB can add a column so that an older snapshot still reads the table.
+        copying = "" if strike.database.engine == "postgres" else ", ALGORITHM=COPY"
+        alter = threading.Thread(target=server.sql, args=(f"ALTER TABLE z ADD COLUMN late int{copying}", NAME))
+        alter.start()
+        if strike.database.engine != "postgres":
+            alter.join()
+        proxy.release()
+        ended = running.wait()
+        alter.join()
+    server.sql("ALTER TABLE z DROP COLUMN late", NAME)
+    if strike.database.engine == "postgres":
+        assert ended.code == 0, ended
+    else:
+        _fails(ended)
+
+
+def store_is_killed(strike: Strike) -> None:
+    strike.store = strike.own_store()
+    proxy = strike.tcp_proxy("127.0.0.1", strike.store.port)
+    proxy.to_server = Fault(stall_after=strike.dice.randrange(20_000, DUMP_BYTES // 2))
+    strike.job(endpoint_url=f"http://127.0.0.1:{proxy.port}")
+    with strike.place.start("run-once", "shop") as running:
+        _until(lambda: proxy.stalled > 0)
+        strike.store.kill()
+        proxy.refuse()
+        _fails(running.wait())
+    strike.store.start()
+    strike.job()
+    assert strike.place.backups("shop") == []
+    assert strike.run().code == 0  # which clears what the dead store could not be told to drop
+
+
+def _stop_when(strike: Strike, condition: Callable[[], bool]) -> None:
+    with strike.place.start("run-once", "shop") as running:
+        _until(condition)
+        running.terminate()
+        ended = running.wait()
+    assert ended.code == 130, ended
+    assert "cancelled" in ended.err
 
 
 def store_answers_500_for_a_while(strike: Strike) -> None:
@@ -162,6 +242,14 @@ def we_are_killed(strike: Strike) -> None:
     assert strike.run().code == 0
 
 
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process brings about; the test fails if it does not come."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def _writes(line: str) -> bool:
     return line.startswith(("PUT", "POST"))
 
@@ -180,6 +268,11 @@ KINDS = (
     Kind(tool_ends_without_its_trailer, engines=SERVERS),
     Kind(database_connection_is_cut, engines=SERVERS),
     Kind(database_link_is_slow, engines=SERVERS),
+    Kind(database_server_is_killed, engines=SERVERS),
+    Kind(database_link_stalls_and_we_are_stopped, engines=SERVERS),
+    Kind(table_is_altered_during_the_dump, engines=SERVERS),
+    Kind(store_is_killed, storages=("s3",)),
+    Kind(store_link_stalls_and_we_are_stopped, storages=("s3",)),
     Kind(store_answers_500_for_a_while, storages=("s3",)),
     Kind(store_always_answers_500, storages=("s3",)),
     Kind(store_connection_is_cut, storages=("s3",)),
@@ -208,13 +301,26 @@ def test_what_is_listed_is_good_and_nothing_else_is_left(
     tcp_proxy: Callable[[str, int], TcpProxy],
     http_faults: Callable[[str], HttpFaults],
     small_disk: Callable[[int], Path],
+    own_database: Started,
+    new_weed_server: Callable[[], WeedServer],
     kind: Kind,
     engine: str,
     storage: str,
     seed: int,
 ) -> None:
     dice = random.Random(seed)
-    strike = Strike(place, database(engine), storage, weed_server, dice, tcp_proxy, http_faults, small_disk)
+    strike = Strike(
+        place,
+        database(engine),
+        storage,
+        weed_server,
+        dice,
+        tcp_proxy,
+        http_faults,
+        small_disk,
+        own_database,
+        new_weed_server,
+    )
     kind.strike(strike)
     strike.job()
     backups = _what_is_listed_is_good(place)
