@@ -131,7 +131,9 @@ class MariadbServer:
         return run(argv, text, self._env())
 
     def _env(self) -> dict[str, str]:
-        return {"PATH": _SEARCHED, "LC_ALL": "C.UTF-8", "HOME": str(self.folder), "TZ": "UTC"}
+        # A server that starts deletes every temporary table in TMPDIR, those of other servers too.
+        folder = str(self.folder)
+        return {"PATH": _SEARCHED, "LC_ALL": "C.UTF-8", "HOME": folder, "TMPDIR": folder, "TZ": "UTC"}
 
 
 def run(argv: Sequence[str], text: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
