@@ -244,7 +244,8 @@ def test_clean_swaps_a_database_that_others_are_connected_to(
     other = Session(session.scratch / "other")
     other.scratch.mkdir()
     sleeper = engine_for(server, other, target, extra_args=["--lock-wait-timeout=1h"])
-    server.sql("CREATE TABLE padding AS SELECT repeat(md5(n::text), 100) FROM generate_series(1, 3000) n", target)
+    # More than the pipe and the sockets between hold, so that the server is still sending when the names are swapped.
+    server.sql("CREATE TABLE padding AS SELECT repeat(md5(n::text), 100) FROM generate_series(1, 15000) n", target)
     reading = sleeper.preflight().parts[0].open()
     reading.read(10)  # pg_dump is connected, and waits for us to read on
 

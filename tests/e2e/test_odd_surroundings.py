@@ -78,11 +78,13 @@ def _on_a_terminal(place: Workplace, *args: str, typed: bytes) -> tuple[int, str
         stderr=theirs,
     )
     os.close(theirs)
-    shown = b""
+    shown, asked = b"", False
     try:
         while chunk := os.read(ours, 4096):
             shown += chunk
-            if b"[y/N]" in chunk:
+            # Once: an interrupted prompt is drawn anew, and is no second question.
+            if b"[y/N]" in shown and not asked:
+                asked = True
                 os.write(ours, typed)
     except OSError:  # so a terminal ends on Linux
         pass
