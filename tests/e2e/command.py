@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -132,6 +133,14 @@ class Running:
                 for name, secret in self._place.secrets.items():
                     if secret.encode() in environ + cmdline:
                         self._place.seen_in_children.add(f"{name} in {cmdline!r}")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process brings about; the test fails if it does not come."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -6,14 +6,13 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Ended, Workplace
+from tests.e2e.command import Ended, Workplace, until
 from tests.e2e.places import content, drop, fill, one_job, postgres_database, s3_storage, sqlite_job
 from tests.parts.http_faults import HttpFaults
 from tests.parts.postgres import PostgresServer
@@ -135,7 +134,7 @@ def test_the_server_is_killed_in_the_middle_of_the_dump(
     proxy.to_client = Fault(stall_after=2_000_000)
     _job(place, server, s3_storage(place, weed_server), port=proxy.port)
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         server.kill()
         proxy.release()
         ended = running.wait()
@@ -262,7 +261,7 @@ def test_the_store_is_killed_in_the_middle_of_the_upload(
     proxy.to_server = Fault(stall_after=500_000)
     _job(place, server, s3_storage(place, store, endpoint_url=f"http://127.0.0.1:{proxy.port}"))
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         store.kill()
         proxy.release()
         ended = running.wait()
@@ -321,7 +320,7 @@ def test_two_processes_do_not_run_the_same_job(
 ) -> None:
     proxy = _stalled_run(place, server, weed_server, tcp_proxy)
     with place.start("run-once", "shop") as first:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         second = place.run("run-once", "shop")
         assert second.code == 4
         assert "already running" in second.err
@@ -340,7 +339,7 @@ def test_an_interrupted_run_leaves_nothing(
 ) -> None:
     proxy = _stalled_run(place, server, weed_server, tcp_proxy)
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         running.process.send_signal(number)
         ended = running.wait()
     _nothing_is_stored(place, ended, code=130, store=weed_server)
@@ -360,7 +359,7 @@ def test_a_killed_run_shows_no_backup_and_the_next_run_clears_what_it_left(
     entry = postgres_database(place, server, "killed_run", port=proxy.port)
     one_job(place, entry, s3_storage(place, store), compression="none")
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0 and store.open_uploads() != [])
+        until(lambda: proxy.stalled > 0 and store.open_uploads() != [])
         running.process.kill()
         running.process.communicate()
     assert place.backups("shop") == []
@@ -380,7 +379,7 @@ def test_a_killed_run_leaves_no_partial_file_after_the_next_run(
     _job(place, server, LOCAL, port=proxy.port)
     backups = place.folder / "backups"
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0 and any(backups.rglob("*.partial")))
+        until(lambda: proxy.stalled > 0 and any(backups.rglob("*.partial")))
         running.process.kill()
         running.process.communicate()
     proxy.release()
@@ -394,7 +393,7 @@ def test_a_signal_that_another_than_the_main_thread_gets_cancels_all_the_same(
 ) -> None:
     proxy = _stalled_run(place, server, weed_server, tcp_proxy)
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         pid = running.process.pid
         other = max(int(task.name) for task in Path(f"/proc/{pid}/task").iterdir())
         assert other != pid
@@ -408,7 +407,7 @@ def test_a_closed_terminal_is_told_of_more_than_once_and_the_run_still_clears_up
 ) -> None:
     proxy = _stalled_run(place, server, weed_server, tcp_proxy)
     with place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         for _ in range(3):  # by the kernel, by the shell, and once to spare
             running.process.send_signal(signal.SIGHUP)
         ended = running.wait()
@@ -433,11 +432,3 @@ def test_a_state_folder_that_cannot_be_written_is_a_usage_error(place: Workplace
     ended = place.run("run-once", "shop", env={"BACKUPCTL_STATE_DIR": str(place.folder / "file")})
     assert ended.code == 2
     assert "state folder" in ended.err
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    """Wait for what another process brings about; the test fails if it does not come."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Ended, Workplace
+from tests.e2e.command import Ended, Workplace, until
 from tests.e2e.places import one_job, s3_storage
 from tests.faults.databases import NAME, Database, Started
 from tests.parts.http_faults import HttpFaults
@@ -108,7 +107,7 @@ def database_server_is_killed(strike: Strike) -> None:
     proxy.to_client = Fault(stall_after=strike.dice.randrange(500_000, DUMP_BYTES // 2))
     strike.job(port=proxy.port)
     with strike.place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         strike.database.server.kill()
         proxy.refuse()  # what the sockets still held is lost with the machine
         _fails(running.wait())
@@ -136,7 +135,7 @@ def table_is_altered_during_the_dump(strike: Strike) -> None:
     proxy.to_client = Fault(stall_after=strike.dice.randrange(500_000, DUMP_BYTES // 2))
     strike.job(port=proxy.port)
     with strike.place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         # A copy, since both MySQL and MariaDB can add a column so that an older snapshot still reads the table.
         copying = "" if strike.database.engine == "postgres" else ", ALGORITHM=COPY"
         alter = threading.Thread(target=server.sql, args=(f"ALTER TABLE z ADD COLUMN late int{copying}", NAME))
@@ -159,7 +158,7 @@ def store_is_killed(strike: Strike) -> None:
     proxy.to_server = Fault(stall_after=strike.dice.randrange(20_000, DUMP_BYTES // 2))
     strike.job(endpoint_url=f"http://127.0.0.1:{proxy.port}")
     with strike.place.start("run-once", "shop") as running:
-        _until(lambda: proxy.stalled > 0)
+        until(lambda: proxy.stalled > 0)
         strike.store.kill()
         proxy.refuse()
         _fails(running.wait())
@@ -171,7 +170,7 @@ def store_is_killed(strike: Strike) -> None:
 
 def _stop_when(strike: Strike, condition: Callable[[], bool]) -> None:
     with strike.place.start("run-once", "shop") as running:
-        _until(condition)
+        until(condition)
         running.terminate()
         ended = running.wait()
     assert ended.code == 130, ended
@@ -240,14 +239,6 @@ def we_are_killed(strike: Strike) -> None:
         killer.cancel()
     _what_is_listed_is_good(strike.place)
     assert strike.run().code == 0
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    """Wait for what another process brings about; the test fails if it does not come."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _writes(line: str) -> bool:
