@@ -5,19 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backupctl.errors import ExitCode
-from backupctl.model import Manifest, Outcome
+from backupctl.model import Manifest, Outcome, Trigger
 
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of a job, finished. `error` and `hint` hold no secret."""
+    """One execution of a job, finished. `error` and `hint` hold no secret; `due_at` is None for a manual one.
+
+    `transient` says of a failure that trying again may help.
+    """
 
     run_id: str
     job: str
+    trigger: Trigger
+    due_at: datetime | None
     outcome: Outcome
     started_at: datetime
     finished_at: datetime
     location: str
+    transient: bool = False
     exit_code: ExitCode = ExitCode.OK
     manifest: Manifest | None = None
     error: str | None = None
@@ -34,6 +40,9 @@ class Started:
 
     job: str
     run_id: str
+    trigger: Trigger
+    due_at: datetime | None
+    started_at: datetime
     target: str
     location: str
 

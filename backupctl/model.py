@@ -27,6 +27,15 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+class Trigger(StrEnum):
+    """What made a run begin."""
+
+    SCHEDULE = "schedule"
+    CATCH_UP = "catch-up"
+    MANUAL = "manual"
+    RETRY = "retry"
+
+
 class Value(BaseModel):
     """A frozen value of a stored document; fields of later versions are carried along unread."""
 

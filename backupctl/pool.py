@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from backupctl.cancel import Cancellation
-from backupctl.config import Job
 from backupctl.events import Run
+from backupctl.runner import Request
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask for an end: Ctrl-C, an orderly shutdown, a terminal that was closed."""
@@ -22,15 +22,15 @@ _WAKE_S = 0.2
 class Pool:
     """At most `workers` runs at once; the others wait their turn in the order they were given."""
 
-    def __init__(self, workers: int, run: Callable[[Job, Cancellation], Run]) -> None:
+    def __init__(self, workers: int, run: Callable[[Request, Cancellation], Run]) -> None:
         self._workers = workers
         self._run = run
 
-    def run_all(self, jobs: Sequence[Job]) -> list[Run]:
-        """Run every job; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
+    def run_all(self, requests: Sequence[Request]) -> list[Run]:
+        """Run every one; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
         cancel = Cancellation()
         with _stopping(cancel), ThreadPoolExecutor(self._workers, thread_name_prefix="run") as workers:
-            futures = [workers.submit(self._run, job, cancel) for job in jobs]
+            futures = [workers.submit(self._run, request, cancel) for request in requests]
             while wait(futures, timeout=_WAKE_S).not_done:
                 pass
             return [future.result() for future in futures]

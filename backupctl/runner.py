@@ -16,7 +16,7 @@ from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode
 from backupctl.events import Finished, Listener, Run, Started, Warned
 from backupctl.journal import Journal
 from backupctl.making import Making
-from backupctl.model import BackupId, Manifest, Outcome
+from backupctl.model import BackupId, Manifest, Outcome, Trigger
 from backupctl.process import Session
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
@@ -50,6 +50,16 @@ def engine_of(job: Job, session: Session) -> Engine:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A run that was asked for. `due_at` is when the schedule wanted it; `attempt` counts the retries, from 1."""
+
+    job: Job
+    trigger: Trigger = Trigger.MANUAL
+    due_at: datetime | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
 class Runner:
     """Runs jobs, one at a time a call; safe to call from several threads for different jobs."""
 
@@ -58,12 +68,15 @@ class Runner:
     listener: Listener
     clock: Clock = utc_now
 
-    def run(self, job: Job, cancel: Cancellation) -> Run:
+    def run(self, request: Request, cancel: Cancellation) -> Run:
         """Back a job up. Never raises for what can go wrong with a job: the outcome tells."""
+        job = request.job
         started_at = self.clock()
         unfinished = Run(
             run_id=secrets.token_hex(8),
             job=job.name,
+            trigger=request.trigger,
+            due_at=request.due_at,
             outcome=Outcome.FAILED,
             started_at=started_at,
             finished_at=started_at,
@@ -76,6 +89,7 @@ class Runner:
             run = replace(
                 unfinished,
                 outcome=_outcome(error),
+                transient=error.transient,
                 exit_code=_exit_code(error),
                 error=self.redact(error.message),
                 hint=self.redact(error.hint) if error.hint else None,
@@ -103,7 +117,7 @@ class Runner:
         # Database and storage are asked at the same time: each mostly waits.
         with self.state.running(job.name) as scratch, ThreadPoolExecutor(1) as beside:
             engine = engine_of(job, Session(scratch, cancel, self.redact))
-            self.listener(Started(job.name, run.run_id, engine.target, storage.location))
+            self.listener(_started(run, engine.target))
             self._clear_up(repository, journal, job)
             checked = beside.submit(storage.check)
             return Making(
@@ -133,6 +147,10 @@ class Runner:
                 self.listener(Warned(job.name, f"what an interrupted run left in the storage is still there: {text}"))
             if problem is None or not problem.transient:
                 journal.remove(intent)
+
+
+def _started(run: Run, target: str) -> Started:
+    return Started(run.job, run.run_id, run.trigger, run.due_at, run.started_at, target, run.location)
 
 
 def _exit_code(error: BackupctlError) -> ExitCode:

@@ -15,7 +15,7 @@ from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, UsageError
 from backupctl.events import Run
 from backupctl.pool import Pool
-from backupctl.runner import Runner, storage_of
+from backupctl.runner import Request, Runner, storage_of
 from backupctl.state import StateFolder
 
 
@@ -46,7 +46,9 @@ def run_once(
     if dry_run:
         raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
     with watcher() as listener:
-        runs = Pool(configuration.workers, Runner(state, configuration.redactor, listener).run).run_all(jobs)
+        runs = Pool(configuration.workers, Runner(state, configuration.redactor, listener).run).run_all(
+            [Request(job) for job in jobs]
+        )
     if as_json:
         render.json_document([_as_json(run) for run in runs])
     else:

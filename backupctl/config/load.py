@@ -84,6 +84,8 @@ def _config(model: JobsFile, environ: Mapping[str, str]) -> Config:
         version=model.version,
         timezone=model.timezone,
         workers=model.workers,
+        max_per_host=model.max_per_host,
+        shutdown_grace=model.shutdown_grace,
         state_dir=model.state_dir or _state_dir(environ),
         environment=model.environment,
         email=model.email,
@@ -106,6 +108,16 @@ def _job(entry: JobEntry, model: JobsFile) -> Job:
         compression=entry.compression,
         enabled=entry.enabled,
         tags=entry.tags,
+        retention=entry.retention,
+        jitter=entry.jitter,
+        catch_up=entry.catch_up,
+        max_age=entry.max_age,
+        timeout=entry.timeout,
+        retries=entry.retries,
+        retry_delay=entry.retry_delay,
+        before=entry.before,
+        after=entry.after,
+        hook_timeout=entry.hook_timeout,
     )
 
 

@@ -14,6 +14,7 @@ from backupctl.config.families import FamilyMember
 from backupctl.engines import ENGINES
 from backupctl.engines.base import EngineOptions
 from backupctl.options import Duration, FilePath, Options, Secret
+from backupctl.retention import Retention
 from backupctl.storages import STORAGES
 from backupctl.storages.base import StorageOptions
 from backupctl.stream import Algorithm, Compression
@@ -22,6 +23,10 @@ VERSION = 1
 DEFAULT_CRON = "0 */12 * * *"
 DEFAULT_ZONE = "UTC"
 DEFAULT_WORKERS = 4
+DEFAULT_MAX_PER_HOST = 2
+DEFAULT_SHUTDOWN_GRACE_S = 300
+DEFAULT_RETRY_DELAY_S = 60
+DEFAULT_HOOK_TIMEOUT_S = 300
 DEFAULT_ENVIRONMENT = "Development"
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -73,6 +78,12 @@ def _version(version: int) -> int:
     return version
 
 
+def _argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("an argument of a program has no NUL character in it")
+    return text
+
+
 def _compression(value: object) -> object:
     return {"algorithm": value} if isinstance(value, str) else value
 
@@ -81,6 +92,7 @@ JobName = Annotated[str, AfterValidator(_job_name)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Address = Annotated[str, AfterValidator(_address)]
+Command = Annotated[tuple[Annotated[str, AfterValidator(_argument)], ...], Field(min_length=1)]
 Database = Annotated[EngineOptions, FamilyMember("database", ENGINES)]
 Target = Annotated[StorageOptions, FamilyMember("storage", STORAGES)]
 TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES, or_name=True)]
@@ -122,6 +134,26 @@ class JobSettings(Options):
     recipients: tuple[Address, ...] = Field(default=(), description="Who is mailed about the job's runs")
     timezone: Zone | None = Field(default=None, description="The job's own zone, such as America/Sao_Paulo")
     compression: CompressionOrWord = Field(default=Compression(), description="zstd, gzip or none, or a mapping")
+    retention: Retention | None = Field(default=None, description="What is kept; without it, every backup")
+    jitter: Duration = Field(default=0, description="The job starts later by up to this, by the same each time")
+    catch_up: Duration | None = Field(
+        default=None, description="How old a run that was missed may be to be made up; default half the interval"
+    )
+    max_age: Duration | None = Field(
+        default=None, description="How old the newest backup may be; default twice the longest gap between runs"
+    )
+    timeout: Duration | None = Field(default=None, gt=0, description="How long a run may take; without it, for ever")
+    retries: int = Field(default=0, ge=0, le=100, description="How often a run that failed for a while is tried again")
+    retry_delay: Duration = Field(
+        default=DEFAULT_RETRY_DELAY_S, gt=0, description="Before the first retry; doubled for each one after it"
+    )
+    before: Command | None = Field(
+        default=None, description="A program run before each backup; its failure is the run's"
+    )
+    after: Command | None = Field(default=None, description="A program run after each backup, whatever became of it")
+    hook_timeout: Duration = Field(
+        default=DEFAULT_HOOK_TIMEOUT_S, gt=0, description="How long `before` and `after` may each take"
+    )
     enabled: bool = Field(default=True, description="false: the job is checked, but never run by itself")
     tags: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), description="To choose jobs by")
 
@@ -147,6 +179,12 @@ class JobsFile(Options):
     version: Annotated[int, AfterValidator(_version)] = Field(json_schema_extra={"const": VERSION})
     timezone: Zone = Field(default=DEFAULT_ZONE, description="The zone of cron, names, mails and logs")
     workers: int = Field(default=DEFAULT_WORKERS, ge=1, le=256, description="Runs at once, all jobs together")
+    max_per_host: int = Field(
+        default=DEFAULT_MAX_PER_HOST, ge=1, le=256, description="Runs at once against one database server"
+    )
+    shutdown_grace: Duration = Field(
+        default=DEFAULT_SHUTDOWN_GRACE_S, description="How long running backups may go on when the runner is stopped"
+    )
     state_dir: FilePath | None = Field(default=None, description="Where the catalog and the locks are")
     environment: str = Field(default=DEFAULT_ENVIRONMENT, min_length=1, description="What the logs call this place")
     email: Email | None = None
@@ -158,7 +196,7 @@ class JobsFile(Options):
 
 def known_keys() -> frozenset[str]:
     """Every key that some part of the file may have."""
-    parts: list[type[Options]] = [JobsFile, Email, Seq, JobEntry, Compression]
+    parts: list[type[Options]] = [JobsFile, Email, Seq, JobEntry, Compression, Retention]
     parts += [engine.Options for engine in ENGINES.values()]
     parts += [storage.Options for storage in STORAGES.values()]
     return frozenset(field.alias or name for part in parts for name, field in part.model_fields.items())

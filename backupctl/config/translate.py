@@ -13,6 +13,7 @@ from backupctl.config.source import without_secrets
 from backupctl.config.tree import Fault, Node, Scalar
 from backupctl.config.tree import Mapping as MappingNode
 from backupctl.engines import ENGINES
+from backupctl.retention import Retention
 from backupctl.storages import STORAGES
 from backupctl.stream import Compression
 
@@ -51,9 +52,6 @@ _BOUNDS = {
     "string_too_long": ("this must have at most {} characters", "max_length"),
     "too_short": ("this list must have at least {}", "min_length"),
     "too_long": ("this list must have at most {}", "max_length"),
-}
-_NOT_BUILT = {
-    "retention": "pruning is not built yet: every backup is kept",
 }
 
 
@@ -133,10 +131,7 @@ def _unknown_key(location: Location, node: Node, data: Any) -> Fault:
     key = str(location[-1])
     model = _model_at(location[:-1], data)
     known = _keys_of(model) if model else []
-    if key in _NOT_BUILT:
-        hint: str | None = f"{_NOT_BUILT[key]}; leave the key out"
-    else:
-        hint = _did_you_mean(key, known) or (f"the keys are: {', '.join(known)}" if known else None)
+    hint = _did_you_mean(key, known) or (f"the keys are: {', '.join(known)}" if known else None)
     return Fault(node, f"the key {key!r} is unknown here", hint, conceals=True)
 
 
@@ -164,5 +159,7 @@ def _model_at(location: Location, data: Any) -> type[BaseModel] | None:
             return STORAGES[kind].Options
         case (*_, "compression"):
             return Compression
+        case (*_, "retention"):
+            return Retention
         case _:
             return None

@@ -8,10 +8,11 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from backupctl.config.problems import nearest
-from backupctl.config.schema import Email, Seq
+from backupctl.config.schema import DEFAULT_HOOK_TIMEOUT_S, DEFAULT_RETRY_DELAY_S, Email, Seq
 from backupctl.engines.base import EngineOptions
 from backupctl.errors import UsageError
 from backupctl.redact import Redactor
+from backupctl.retention import Retention
 from backupctl.storages.base import StorageOptions
 from backupctl.stream import Compression
 
@@ -20,7 +21,7 @@ INLINE = "inline"
 
 @dataclass(frozen=True)
 class Job:
-    """One job: what `defaults` and the top level say is already in it."""
+    """One job: what `defaults` and the top level say is already in it. Durations are seconds."""
 
     name: str
     database: EngineOptions
@@ -32,6 +33,16 @@ class Job:
     compression: Compression = field(default_factory=Compression)
     enabled: bool = True
     tags: tuple[str, ...] = ()
+    retention: Retention | None = None
+    jitter: int = 0
+    catch_up: int | None = None
+    max_age: int | None = None
+    timeout: int | None = None
+    retries: int = 0
+    retry_delay: int = DEFAULT_RETRY_DELAY_S
+    before: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = None
+    hook_timeout: int = DEFAULT_HOOK_TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class Config:
     version: int
     timezone: str
     workers: int
+    max_per_host: int
+    shutdown_grace: int
     state_dir: Path
     environment: str
     email: Email | None

@@ -84,9 +84,15 @@ def test_a_type_that_is_not_built_yet_says_so(files: Files, kind: str) -> None:
     assert problem.hint == "built are: mariadb, mysql, postgres, sqlite"
 
 
-def test_retention_is_refused_until_pruning_is_built(files: Files) -> None:
-    (problem,) = files.problems(ONE_JOB + "    retention: {keep_last: 3}\n")
-    assert problem.hint == "pruning is not built yet: every backup is kept; leave the key out"
+@pytest.mark.parametrize("policy", ["{}", "{keep_last: 0}", "{keep_within: 0d}"])
+def test_a_retention_policy_that_keeps_nothing_is_refused(files: Files, policy: str) -> None:
+    (problem,) = files.problems(ONE_JOB + f"    retention: {policy}\n")
+    assert problem.path.startswith("jobs[notes].retention")
+
+
+def test_a_mistyped_rule_of_a_retention_policy_is_named(files: Files) -> None:
+    (problem,) = files.problems(ONE_JOB + "    retention: {keep_dayly: 7}\n")
+    assert problem.hint == "did you mean keep_daily?"
 
 
 def test_a_mistake_in_defaults_is_told_once_where_it_is(files: Files) -> None:
