@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from backupctl.errors import CancelledError
+from backupctl.errors import BackupctlError, CancelledError
 
 
 class Cancellation:
@@ -53,3 +53,22 @@ class Cancellation:
         finally:
             with self._lock:
                 self._callbacks.remove(callback)
+
+    @contextmanager
+    def limited(self, seconds: float | None, expired: BackupctlError) -> Iterator["Cancellation"]:
+        """Within the block a stop signal that comes with this one, and when the time is up: then raises `expired`."""
+        inner = Cancellation()
+        timer = threading.Timer(seconds, inner.request) if seconds is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            with self.calling(inner.request):
+                yield inner
+        except BackupctlError:
+            if inner.requested and not self.requested:
+                raise expired from None
+            raise
+        finally:
+            if timer:
+                timer.cancel()

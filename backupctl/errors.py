@@ -71,3 +71,11 @@ class CancelledError(BackupctlError):
     """the run was cancelled"""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class ExpiredError(BackupctlError):
+    """the time was up"""
+
+
+class HookError(BackupctlError):
+    """a command of the job failed"""

@@ -35,6 +35,14 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A run was asked for and cannot begin yet."""
+
+    job: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Started:
     """A run has its lock and begins."""
 
@@ -84,5 +92,15 @@ class Finished:
     run: Run
 
 
-Event = Started | Dumping | Progress | Warned | Finished
+@dataclass(frozen=True)
+class Retrying:
+    """A run failed in a way that may pass, and is tried again after so many seconds; `retry` counts from 1."""
+
+    job: str
+    seconds: float
+    retry: int
+    retries: int
+
+
+Event = Waiting | Started | Dumping | Progress | Warned | Finished | Retrying
 Listener = Callable[[Event], None]

@@ -1,65 +1,222 @@
-"""The shared workers: several jobs at once, each on its own, and one stop for all of them."""
+"""The shared workers: several runs at once, few against one server, the longest-waiting first; and the retries."""
 
-import signal
+import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from types import FrameType
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from backupctl.cancel import Cancellation
-from backupctl.events import Run
-from backupctl.runner import Request
+from backupctl.config import Job
+from backupctl.events import Listener, Retrying, Run, Waiting
+from backupctl.model import Outcome, Trigger
+from backupctl.runner import Request, Runner
+from backupctl.signals import STOPS, Signals
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The signals that ask for an end: Ctrl-C, an orderly shutdown, a terminal that was closed."""
+_RETRY_MOST_S = 3600.0
 
-# Python's handlers run on the main thread alone. A signal that the kernel hands to another thread does not wake a main
-# thread that waits for a lock (CPython 3.11; seen in one of twenty runs): it must wake up by itself.
-_WAKE_S = 0.2
+
+@dataclass(frozen=True)
+class Limits:
+    """Runs at once: over all jobs, and against one database server."""
+
+    workers: int
+    per_host: int
+
+
+@dataclass
+class _Seat:
+    """A request on its way: it waits for a worker, runs, or waits to be tried again."""
+
+    request: Request
+    runner: Runner
+    cancel: Cancellation = field(default_factory=Cancellation)
+    failed: Run | None = None
+    """The run whose retry this is."""
+    timer: threading.Timer | None = None
+
+    @property
+    def job(self) -> Job:
+        return self.request.job
 
 
 class Pool:
-    """At most `workers` runs at once; the others wait their turn in the order they were given."""
+    """Runs what is submitted, each on a thread of its own. A job has one seat at a time."""
 
-    def __init__(self, workers: int, run: Callable[[Request, Cancellation], Run]) -> None:
-        self._workers = workers
-        self._run = run
+    def __init__(self, limits: Limits, listener: Listener, ended: Callable[[Request, Run], None]) -> None:
+        """`ended` is told of each request's last run, on the thread of that run."""
+        self._limits = limits
+        self._listener = listener
+        self._ended = ended
+        # Of a thread that is cancelled while it holds the lock nothing is asked that wants it again but `ended`.
+        self._lock = threading.RLock()
+        self._waiting: list[_Seat] = []
+        self._running: list[_Seat] = []
+        self._delayed: list[_Seat] = []
+        self._stopped = False
 
-    def run_all(self, requests: Sequence[Request]) -> list[Run]:
-        """Run every one; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
-        cancel = Cancellation()
-        with _stopping(cancel), ThreadPoolExecutor(self._workers, thread_name_prefix="run") as workers:
-            futures = [workers.submit(self._run, request, cancel) for request in requests]
-            while wait(futures, timeout=_WAKE_S).not_done:
-                pass
-            return [future.result() for future in futures]
+    @property
+    def waiting(self) -> tuple[Request, ...]:
+        """What has no worker yet, the longest-waiting first."""
+        with self._lock:
+            return tuple(seat.request for seat in self._waiting)
+
+    @property
+    def running(self) -> tuple[Request, ...]:
+        with self._lock:
+            return tuple(seat.request for seat in self._running)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs, waits, or is to be tried again."""
+        with self._lock:
+            return not (self._waiting or self._running or self._delayed)
+
+    def submit(self, request: Request, runner: Runner) -> None:
+        """Run it as soon as there is room; skip it when the job's last request is not done."""
+        with self._lock:
+            doing = self._doing(request.job.name)
+            if not doing:
+                seat = _Seat(request, runner)
+                self._waiting.append(seat)
+                self._fill()
+                why = self._why_not(seat) if seat in self._waiting else None
+        if doing:
+            hint = "let more time pass between the job's runs, or give it a `timeout`"
+            self._ended(request, runner.skip(request, f"the job's last run {doing}", hint))
+        elif why:
+            self._listener(Waiting(request.job.name, why))
+
+    def set_limits(self, limits: Limits) -> None:
+        with self._lock:
+            self._limits = limits
+            self._fill()
+
+    def revise(self, changed: Callable[[Request], tuple[Request, Runner] | None]) -> None:
+        """Give what waits its new shape; None: it waits no longer, and is recorded as cancelled."""
+        with self._lock:
+            dropped = [seat for seat in (*self._waiting, *self._delayed) if not _revised(seat, changed)]
+        self._drop(dropped)
+
+    def stop(self) -> None:
+        """Begin nothing more: what waits is recorded as cancelled, what runs goes on."""
+        with self._lock:
+            self._stopped = True
+            dropped = [*self._waiting, *self._delayed]
+        self._drop(dropped)
+
+    def cancel(self) -> None:
+        """Stop, and end what runs too, without waiting for it."""
+        self.stop()
+        with self._lock:
+            running = list(self._running)
+        for seat in running:
+            seat.cancel.request()
+
+    def _doing(self, job: str) -> str | None:
+        for seats, what in (
+            (self._running, "still goes"),
+            (self._waiting, "still waits for a worker"),
+            (self._delayed, "waits to be tried again"),
+        ):
+            if any(seat.job.name == job for seat in seats):
+                return what
+        return None
+
+    def _fill(self) -> None:
+        """Give workers to those who wait, as far as there are any."""
+        for seat in list(self._waiting):
+            if self._why_not(seat) is None:
+                self._waiting.remove(seat)
+                self._running.append(seat)
+                threading.Thread(target=self._work, args=(seat,), name=f"run-{seat.job.name}", daemon=True).start()
+
+    def _why_not(self, seat: _Seat) -> str | None:
+        """Why this one must wait; None: it need not."""
+        if len(self._running) >= self._limits.workers:
+            return f"all {self._limits.workers} workers are busy"
+        server = seat.job.database.server
+        busy = Counter(other.job.database.server for other in self._running)
+        if server is not None and busy[server] >= self._limits.per_host:
+            return f"{busy[server]} runs go on {server} already"
+        return None
+
+    def _work(self, seat: _Seat) -> None:
+        run = seat.runner.run(seat.request, seat.cancel)
+        with self._lock:
+            again = not self._stopped and _may_pass(seat.request, run)
+            if again:
+                self._delay(seat, run)
+            self._running.remove(seat)
+            self._fill()
+        if not again:
+            self._ended(seat.request, run)
+
+    def _delay(self, seat: _Seat, run: Run) -> None:
+        seconds = _delay_s(seat.request)
+        request = replace(seat.request, trigger=Trigger.RETRY, attempt=seat.request.attempt + 1)
+        later = _Seat(request, seat.runner, failed=run)
+        later.timer = threading.Timer(seconds, self._resume, args=(later,))
+        later.timer.daemon = True
+        self._delayed.append(later)
+        self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, seat.job.retries))
+        later.timer.start()
+
+    def _resume(self, seat: _Seat) -> None:
+        with self._lock:
+            if seat in self._delayed:
+                self._delayed.remove(seat)
+                self._waiting.append(seat)
+                self._fill()
+
+    def _drop(self, seats: Sequence[_Seat]) -> None:
+        for seat in seats:
+            with self._lock:
+                if seat in self._delayed:
+                    self._delayed.remove(seat)
+                elif seat in self._waiting:
+                    self._waiting.remove(seat)
+                else:
+                    continue  # it got its worker in between
+            if seat.timer:
+                seat.timer.cancel()
+            seat.cancel.request()
+            # A retry that never comes leaves the run before it as the last one.
+            self._ended(seat.request, seat.failed or seat.runner.run(seat.request, seat.cancel))
 
 
-def after_one(number: int) -> signal.Handlers:
-    """What the next signal of that number does: somebody who presses Ctrl-C again means it.
+def run_all(requests: Sequence[Request], runner: Runner, limits: Limits) -> list[Run]:
+    """Run every one; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
+    runs: dict[str, Run] = {}
 
-    Of a terminal that is closed both the kernel and the shell tell, and nobody means anything by the second.
-    """
-    return signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL
+    def ended(request: Request, run: Run) -> None:
+        runs[request.job.name] = run
+        signals.wake()
+
+    with Signals(STOPS) as signals:
+        pool = Pool(limits, runner.listener, ended)
+        for request in requests:
+            pool.submit(request, runner)
+        while len(runs) < len(requests):
+            for number in signals.wait(None):
+                signals.let_go(number)
+                pool.cancel()
+    return [runs[request.job.name] for request in requests]
 
 
-@contextmanager
-def _stopping(cancel: Cancellation) -> Iterator[None]:
-    """Within the block, each of STOPS cancels; a second one of them ends the process at once, but for SIGHUP."""
+def _revised(seat: _Seat, changed: Callable[[Request], tuple[Request, Runner] | None]) -> bool:
+    shape = changed(seat.request)
+    if shape is not None:
+        seat.request, seat.runner = shape
+    return shape is not None
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, after_one(number))
-        # Not here: what cancelling calls may want a lock that this thread holds at this very moment.
-        threading.Thread(target=cancel.request, name="cancel", daemon=True).start()
 
-    # What was ignored before us stays so: `nohup` wants the run to outlive its terminal.
-    handlers = {number: signal.getsignal(number) for number in STOPS}
-    previous = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in previous:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _may_pass(request: Request, run: Run) -> bool:
+    return run.outcome is Outcome.FAILED and run.transient and request.attempt <= request.job.retries
+
+
+def _delay_s(request: Request) -> float:
+    """Doubled for each retry, and spread, so that jobs which failed together do not come back together."""
+    delay = request.job.retry_delay
+    grown = min(delay * 2.0 ** (request.attempt - 1), max(_RETRY_MOST_S, delay))
+    return grown * random.uniform(0.75, 1.25)  # noqa: S311 -- no secret comes of it

@@ -3,16 +3,18 @@
 import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from backupctl import hooks
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.engines import ENGINES
 from backupctl.engines.base import Engine, Preflight
-from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode, StorageError
+from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode, ExpiredError, StorageError
 from backupctl.events import Finished, Listener, Run, Started, Warned
 from backupctl.journal import Journal
 from backupctl.making import Making
@@ -70,37 +72,22 @@ class Runner:
 
     def run(self, request: Request, cancel: Cancellation) -> Run:
         """Back a job up. Never raises for what can go wrong with a job: the outcome tells."""
-        job = request.job
-        started_at = self.clock()
-        unfinished = Run(
-            run_id=secrets.token_hex(8),
-            job=job.name,
-            trigger=request.trigger,
-            due_at=request.due_at,
-            outcome=Outcome.FAILED,
-            started_at=started_at,
-            finished_at=started_at,
-            location=storage_of(job).location,
-        )
+        job, begun = request.job, self._begun(request)
         try:
-            manifest = self._back_up(job, unfinished, cancel)
-            run = replace(unfinished, outcome=Outcome.SUCCEEDED, manifest=manifest)
+            cancel.check()
+            with self.state.running(job.name) as scratch:
+                return self._told(self._locked(job, begun, Session(scratch, cancel, self.redact)))
         except BackupctlError as error:
-            run = replace(
-                unfinished,
-                outcome=_outcome(error),
-                transient=error.transient,
-                exit_code=_exit_code(error),
-                error=self.redact(error.message),
-                hint=self.redact(error.hint) if error.hint else None,
-            )
-        except Exception as error:
-            _log.exception("job %s met a bug", job.name)
-            text = self.redact(f"a bug in backupctl: {type(error).__name__}: {error}")
-            run = replace(unfinished, exit_code=ExitCode.BUG, error=text, hint="run again with --debug, and report it")
-        run = replace(run, finished_at=self.clock())
-        self.listener(Finished(job.name, run))
-        return run
+            return self._told(self._failed(begun, error))
+
+    def skip(self, request: Request, why: str, hint: str) -> Run:
+        """Record that a run was asked for and did not take place."""
+        return self._told(self._failed(self._begun(request), BusyError(why, hint=hint)))
+
+    def clear_up(self, job: Job) -> None:
+        """Remove what runs that were killed left half-stored, unless the job runs right now. Raises UsageError."""
+        with suppress(BusyError), self.state.running(job.name):
+            self._clear_up(repository_of(job, storage_of(job)), self.state.journal(job.name), job)
 
     def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
         """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would."""
@@ -110,14 +97,68 @@ class Runner:
             checked.result()
         return preflight
 
-    def _back_up(self, job: Job, run: Run, cancel: Cancellation) -> Manifest:
-        cancel.check()
+    def _begun(self, request: Request) -> Run:
+        now = self.clock()
+        return Run(
+            run_id=secrets.token_hex(8),
+            job=request.job.name,
+            trigger=request.trigger,
+            due_at=request.due_at,
+            outcome=Outcome.FAILED,
+            started_at=now,
+            finished_at=now,
+            location=storage_of(request.job).location,
+        )
+
+    def _locked(self, job: Job, begun: Run, session: Session) -> Run:
+        """All of a run for which the job's lock is held."""
+        run = self._backed_up(job, begun, session)
+        try:
+            hooks.after(job, run, session)
+        except BackupctlError as error:
+            self.listener(Warned(job.name, self.redact(error.message)))
+        return run
+
+    def _backed_up(self, job: Job, begun: Run, session: Session) -> Run:
+        too_long = ExpiredError(
+            f"the run took longer than its timeout of {job.timeout} s, and was ended",
+            hint="find out what holds it up (locks, the network), or raise the job's `timeout`",
+        )
+        try:
+            with session.cancel.limited(job.timeout, too_long) as cancel:
+                manifest = self._back_up(job, begun, replace(session, cancel=cancel))
+            run = replace(begun, outcome=Outcome.SUCCEEDED, manifest=manifest)
+        except BackupctlError as error:
+            run = self._failed(begun, error)
+        except Exception as error:
+            _log.exception("job %s met a bug", job.name)
+            text = self.redact(f"a bug in backupctl: {type(error).__name__}: {error}")
+            run = replace(begun, exit_code=ExitCode.BUG, error=text, hint="run again with --debug, and report it")
+        return replace(run, finished_at=self.clock())
+
+    def _failed(self, begun: Run, error: BackupctlError) -> Run:
+        return replace(
+            begun,
+            outcome=_outcome(error),
+            finished_at=self.clock(),
+            transient=error.transient,
+            exit_code=_exit_code(error),
+            error=self.redact(error.message),
+            hint=self.redact(error.hint) if error.hint else None,
+        )
+
+    def _told(self, run: Run) -> Run:
+        self.listener(Finished(run.job, run))
+        return run
+
+    def _back_up(self, job: Job, run: Run, session: Session) -> Manifest:
         storage = storage_of(job)
         repository, journal = repository_of(job, storage), self.state.journal(job.name)
+        engine = engine_of(job, session)
+        self.listener(_started(run, engine.target))
+        hooks.before(job, run, session)
         # Database and storage are asked at the same time: each mostly waits.
-        with self.state.running(job.name) as scratch, ThreadPoolExecutor(1) as beside:
-            engine = engine_of(job, Session(scratch, cancel, self.redact))
-            self.listener(_started(run, engine.target))
+        with ThreadPoolExecutor(1) as beside:
             self._clear_up(repository, journal, job)
             checked = beside.submit(storage.check)
             return Making(
@@ -128,7 +169,7 @@ class Runner:
                 repository=repository,
                 journal=journal,
                 backup_id=BackupId.new(run.started_at),
-                cancel=cancel,
+                cancel=session.cancel,
                 redact=self.redact,
                 listener=self.listener,
                 clock=self.clock,

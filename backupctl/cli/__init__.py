@@ -14,7 +14,7 @@ from backupctl.cli import backups, configuring, render, restoring, running, stre
 from backupctl.cli.given import FileOption
 from backupctl.config import InvalidFile
 from backupctl.errors import BackupctlError, ExitCode
-from backupctl.pool import STOPS, after_one
+from backupctl.signals import STOPS, after_one
 
 app = typer.Typer(
     name="backupctl",

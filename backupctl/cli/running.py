@@ -14,7 +14,7 @@ from backupctl.cli.watching import watcher
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, UsageError
 from backupctl.events import Run
-from backupctl.pool import Pool
+from backupctl.pool import Limits, run_all
 from backupctl.runner import Request, Runner, storage_of
 from backupctl.state import StateFolder
 
@@ -46,9 +46,8 @@ def run_once(
     if dry_run:
         raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
     with watcher() as listener:
-        runs = Pool(configuration.workers, Runner(state, configuration.redactor, listener).run).run_all(
-            [Request(job) for job in jobs]
-        )
+        limits = Limits(configuration.workers, configuration.max_per_host)
+        runs = run_all([Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits)
     if as_json:
         render.json_document([_as_json(run) for run in runs])
     else:

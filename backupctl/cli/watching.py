@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backupctl.cli import render
-from backupctl.events import Dumping, Event, Finished, Listener, Progress, Run, Started, Warned
+from backupctl.events import Dumping, Event, Finished, Listener, Progress, Retrying, Run, Started, Waiting, Warned
 from backupctl.model import DUMP_ROLE, Outcome
 
 _LINE_EVERY_S = 10.0
@@ -33,6 +33,11 @@ class _Watcher:
 
     def hear(self, event: Event) -> None:
         match event:
+            case Waiting():
+                self._bars.note(f"{event.job}: waits, {event.why}")
+            case Retrying():
+                wait = render.human_duration(event.seconds)
+                self._bars.note(f"{event.job}: is tried again in {wait}, retry {event.retry} of {event.retries}")
             case Started():
                 self._bars.note(f"{event.job}: {event.target} to {event.location}")
             case Dumping():

@@ -20,6 +20,11 @@ class EngineOptions(Options):
 
     type: str
 
+    @property
+    def server(self) -> str | None:
+        """What jobs of one server have in common, so that not too many dump it at once; None: there is no server."""
+        return None
+
 
 class ServerOptions(EngineOptions):
     """How a database server is reached; what every such engine's `database` has."""
@@ -35,6 +40,10 @@ class ServerOptions(EngineOptions):
     bin_dir: FilePath | None = Field(default=None, description="A folder that is searched first for the tools")
     extra_args: tuple[str, ...] = Field(default=(), description="More arguments for the dump tool")
     globals: bool = Field(default=False, description="Also store what belongs to the server: roles, logins, grants")
+
+    @property
+    def server(self) -> str:
+        return (self.host or "localhost").casefold()
 
 
 @dataclass(frozen=True)
