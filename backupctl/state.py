@@ -11,12 +11,20 @@ from filelock import FileLock, Timeout
 from backupctl.errors import BusyError, UsageError
 from backupctl.journal import Journal
 
+# Who looks whether a run still goes on holds its lock for a moment, and must not cost anybody a run.
+_LOOKED_AT_S = 0.2
+
 
 class StateFolder:
     """Where a machine keeps what belongs to its runs. Nothing in it is needed to restore."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    @property
+    def catalog(self) -> Path:
+        """The file that remembers runs."""
+        return self._path / "catalog.sqlite"
 
     @contextmanager
     def running(self, job: str) -> Iterator[Path]:
@@ -25,17 +33,23 @@ class StateFolder:
         What a killed run left in its folder goes first. Raises BusyError when another process
         holds the lock; the system releases it when its holder dies.
         """
+        with self.holding(job), self._emptied(self._folder("runs") / job) as folder:
+            yield folder
+
+    @contextmanager
+    def holding(self, job: str) -> Iterator[None]:
+        """Hold the job's lock: while it is held, no run of the job goes on anywhere. Raises BusyError."""
         lock = FileLock(self._folder("locks") / f"{job}.lock", mode=0o600)
         try:
-            held = lock.acquire(timeout=0)
+            held = lock.acquire(timeout=_LOOKED_AT_S)
         except Timeout as error:
             raise BusyError(
                 f"job {job} is already running in another process", hint="wait until it has ended, then try again"
             ) from error
         except OSError as error:
             raise self._unusable(error) from error
-        with held, self._emptied(self._folder("runs") / job) as folder:
-            yield folder
+        with held:
+            yield
 
     def journal(self, job: str) -> Journal:
         """What the job's runs were about to store; for the holder of the job's lock."""

@@ -1,0 +1,136 @@
+"""The catalog as others see it: it hears of runs and remembers them, and what goes wrong in it is a warning."""
+
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection
+
+from backupctl.catalog import rows
+from backupctl.catalog.file import CatalogError, CatalogFile, MissingCatalogError
+from backupctl.catalog.rows import GOOD, Bounds, Row
+from backupctl.errors import BusyError
+from backupctl.events import Event, Finished, Started
+from backupctl.model import Outcome
+
+T = TypeVar("T")
+
+_BOUNDS = Bounds()
+_NOT_SKIPPED = frozenset(Outcome) - {Outcome.SKIPPED}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Catalog:
+    """What is remembered of runs. No method raises for what can go wrong with the file.
+
+    That it cannot be used is warned of once, until something was recorded again. What could not
+    be read is empty, and `problem` says why. Safe to use from several threads and processes.
+    """
+
+    def __init__(self, file: CatalogFile, *, warn: Callable[[str], None], bounds: Bounds = _BOUNDS) -> None:
+        self._file = file
+        self._warn = warn
+        self._bounds = bounds
+        self._host = socket.gethostname()
+        self._lock = threading.Lock()
+        self._problem: str | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        warn: Callable[[str], None],
+        clock: Callable[[], datetime] = _utc_now,
+        bounds: Bounds = _BOUNDS,
+    ) -> Self:
+        """The catalog in the file; the file is made when the first run is recorded."""
+        return cls(CatalogFile(path, warn=warn, clock=clock), warn=warn, bounds=bounds)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the catalog could not be used the last time, None that it could."""
+        return self._problem
+
+    def hear(self, event: Event) -> None:
+        """Record a run's beginning and its end; for the runner's events."""
+        match event:
+            case Started():
+                self._recorded(lambda connection: rows.begin(connection, event, self._host, self._bounds), None)
+            case Finished():
+                self._recorded(lambda connection: rows.finish(connection, event.run, self._host, self._bounds), None)
+
+    def cut_off(self, job: str) -> None:
+        """Mark the job's unfinished runs as interrupted. Only the holder of the job's lock may say so."""
+        self._recorded(lambda connection: rows.cut_off(connection, job), None)
+
+    def settle(self, holding: Callable[[str], AbstractContextManager[object]]) -> None:
+        """Mark every unfinished run that no process goes on with; `holding` takes a job's lock or raises BusyError.
+
+        The lock tells, not the host's name: in a container that changes with each start.
+        """
+        for job in self.jobs_with_unfinished():
+            try:
+                with holding(job):
+                    self.cut_off(job)
+            except BusyError:
+                continue
+
+    def jobs_with_unfinished(self) -> list[str]:
+        """Jobs with a run that has not ended, as far as anybody recorded."""
+        return self._read(rows.unfinished_jobs, [])
+
+    def history(self, job: str | None = None, *, limit: int | None = None) -> list[Row]:
+        """Runs of one job or of all, the newest first."""
+        return self._read(lambda connection: rows.newest(connection, job, limit), [])
+
+    def last_runs(self, outcomes: Collection[Outcome] = _NOT_SKIPPED) -> Mapping[str, Row]:
+        """Each job's newest run that ended in one of the outcomes."""
+        return self._read(lambda connection: rows.newest_of_each(connection, outcomes), {})
+
+    def last_success(self) -> Mapping[str, Row]:
+        """Each job's newest run that left a backup."""
+        return self.last_runs(GOOD)
+
+    def first_known(self, schedules: Mapping[str, tuple[str, str]], now: datetime) -> Mapping[str, datetime]:
+        """Since when each job is known with its expression and zone, which it is from now on where that is news."""
+        unknown = dict.fromkeys(schedules, now)
+        return self._recorded(lambda connection: rows.first_known(connection, schedules, now), unknown)
+
+    def answered(self) -> Mapping[str, datetime]:
+        """For each job the newest time that its schedule wanted a run and got one, whatever became of it."""
+        return self._read(rows.newest_due, {})
+
+    def _recorded(self, work: Callable[[Connection], T], otherwise: T) -> T:
+        return self._done(work, otherwise, create=True)
+
+    def _read(self, work: Callable[[Connection], T], otherwise: T) -> T:
+        return self._done(work, otherwise, create=False)
+
+    def _done(self, work: Callable[[Connection], T], otherwise: T, *, create: bool) -> T:
+        problem: str | None = None
+        try:
+            return self._file.use(work, create=create)
+        except MissingCatalogError:
+            return otherwise
+        except CatalogError as error:
+            problem = error.message
+            return otherwise
+        finally:
+            self._took(problem, wrote=create)
+
+    def _took(self, problem: str | None, *, wrote: bool) -> None:
+        with self._lock:
+            news = problem is not None and self._problem is None
+            # A full disk can still be read: that alone does not make a new warning of the next failure to write.
+            if problem is not None or wrote:
+                self._problem = problem
+        if news:
+            self._warn(f"{problem}; runs are not recorded")

@@ -1,0 +1,98 @@
+"""The catalog's tables, and the steps that make them out of those of earlier versions."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, TypeDecorator
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE runs (
+            seq INTEGER PRIMARY KEY,
+            run_id TEXT NOT NULL UNIQUE,
+            job TEXT NOT NULL,
+            "trigger" TEXT NOT NULL,
+            due_at TEXT,
+            started_at TEXT NOT NULL,
+            finished_at TEXT,
+            outcome TEXT,
+            error TEXT,
+            hint TEXT,
+            dumped INTEGER,
+            stored INTEGER,
+            backup_id TEXT,
+            host TEXT NOT NULL
+        )""",
+        "CREATE INDEX runs_of_job ON runs (job, outcome)",
+    ),
+    (
+        """CREATE TABLE schedules (
+            job TEXT PRIMARY KEY,
+            expression TEXT NOT NULL,
+            zone TEXT NOT NULL,
+            since TEXT NOT NULL
+        )""",
+    ),
+)
+"""Each makes of one version the next. What was released is never changed: add another one."""
+
+VERSION = len(MIGRATIONS)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time, stored as ISO 8601 in UTC with all six digits, so that texts sort as times do."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+_metadata = MetaData()
+
+RUNS = Table(
+    "runs",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("job", String, nullable=False),
+    Column("trigger", String, nullable=False),
+    Column("due_at", Moment),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("outcome", String),
+    Column("error", String),
+    Column("hint", String),
+    Column("dumped", Integer),
+    Column("stored", Integer),
+    Column("backup_id", String),
+    Column("host", String, nullable=False),
+)
+"""A row a run, in the order of their beginning; without an outcome it has not ended yet."""
+
+SCHEDULES = Table(
+    "schedules",
+    _metadata,
+    Column("job", String, primary_key=True),
+    Column("expression", String, nullable=False),
+    Column("zone", String, nullable=False),
+    Column("since", Moment, nullable=False),
+)
+"""Since when a job is known with the schedule that it has now."""
+
+
+def version_of(connection: Connection) -> int:
+    """How many of MIGRATIONS the file has behind it."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the file to VERSION, within the connection's transaction."""
+    for statements in MIGRATIONS[version_of(connection) :]:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
