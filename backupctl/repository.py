@@ -1,6 +1,7 @@
 """The backups of one job on its storage: their keys, their commit, their listing, and reading them back."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.journal import Intent
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
-from backupctl.storages.base import Storage, StoredObject
+from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
 
 LATEST = "latest"
@@ -21,6 +22,8 @@ _MANIFEST_READERS = 8
 _MANIFEST_MOST_BYTES = 16 << 20
 # A file name has at most 255 bytes, of which time, digits and suffixes take up to 60; the manifest has the whole name.
 _DATABASE_MOST_CHARACTERS = 180
+# What `artifact_key` makes, below the job's folder; the stem is what all artifacts of one backup share.
+_OURS = re.compile(r"(?P<stem>\d{8}/[\w.%-]+_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6})(\.[A-Za-z0-9]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,14 @@ class Backup:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a job has on its storage, the newest first, and the keys of manifests that could not be read."""
+    """What a job has on its storage, the newest first, and the keys of manifests that could not be read.
+
+    `unnamed` are finished objects that look like artifacts of the job and belong to no manifest.
+    """
 
     backups: tuple[Backup, ...]
     unreadable: Mapping[str, str]
+    unnamed: tuple[StoredObject, ...] = ()
 
     @property
     def good(self) -> tuple[Manifest, ...]:
@@ -127,7 +134,48 @@ class Repository:
         backups = [Backup(manifest, _problem(manifest, objects)) for manifest in found]
         backups.sort(key=lambda backup: (backup.manifest.started_at, backup.manifest.id), reverse=True)
         unreadable = {key: problem for key, problem in zip(keys, read, strict=True) if isinstance(problem, str)}
-        return Listing(tuple(backups), unreadable)
+        return Listing(tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)))
+
+    def _unnamed(
+        self, objects: Iterable[StoredObject], manifests: Iterable[Manifest], keys: Iterable[str]
+    ) -> Iterator[StoredObject]:
+        """Objects that nothing speaks for: a manifest by name, or one that cannot be read by lying beside them."""
+        named = {artifact.key for manifest in manifests for artifact in manifest.artifacts}
+        stems = {self._stem(key) for key in keys}
+        for found in objects:
+            stem = self._stem(found.key)
+            if stem and stem not in stems and found.key not in named:
+                yield found
+
+    def _stem(self, key: str) -> str | None:
+        """What the artifacts of one backup and its manifest begin with; None for what is not a key of ours."""
+        ours = _OURS.fullmatch(key.removeprefix(self.folder)) if key.startswith(self.folder) else None
+        return ours and ours["stem"]
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Puts of this job, of any host, that have not ended or were killed. Raises StorageError."""
+        for left in self._storage.unfinished(self.folder):
+            if left.key is None or self._stem(left.key):
+                yield left
+
+    def remove(self, manifest: Manifest, *, spare: Collection[str] = ()) -> None:
+        """Delete a backup: its artifacts, but for keys in `spare`, then its manifest. Raises StorageError.
+
+        Whatever interrupts it leaves the manifest, so that it is known, and finished another time.
+        """
+        artifacts = [artifact.key for artifact in manifest.artifacts if artifact.key not in spare]
+        keys = (*artifacts, manifest.key)
+        if not all(key.startswith(self.folder) for key in keys):
+            raise StorageError(f"backup {manifest.id} names what is not below {self.folder}, and is left alone")
+        for key in keys:
+            self._storage.delete(key)
+
+    def remove_orphan(self, orphan: StoredObject | Unfinished) -> None:
+        """Delete an object of `Listing.unnamed`, or what `unfinished` gave. Raises StorageError."""
+        if isinstance(orphan, Unfinished):
+            self._storage.remove_unfinished(orphan)
+        else:
+            self._storage.delete(orphan.key)
 
     def find(self, wanted: str, *, at: datetime | None = None) -> Backup:
         """The backup that an id, a unique beginning of one, or `latest` means; with `at` the newest not after it.
@@ -167,12 +215,17 @@ class Repository:
             )
         return Backup(manifests[0])
 
-    def _read_manifest(self, key: str) -> Manifest | str:
+    def _read_manifest(self, key: str) -> Manifest | str | None:
+        """The manifest, or why it cannot be read; None when it was deleted since it was listed."""
         try:
             with closing(self._storage.open(key)) as reader:
                 manifest = Manifest.from_json(reader.read(_MANIFEST_MOST_BYTES), key=key)
         except IntegrityError as error:
             return str(error)
+        except StorageError:
+            if self._is_there(key):
+                raise
+            return None
         if manifest.job != self._job or _name(manifest.key) != _name(key):
             return f"the manifest {key} belongs to another place: it names {manifest.dump.key} of job {manifest.job}"
         return _moved(manifest, key)

@@ -47,12 +47,12 @@ def run_once(
         raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
     with watcher() as listener:
         limits = Limits(configuration.workers, configuration.max_per_host)
-        runs = run_all([Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits)
+        runs = run_all([Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits, listener)
     if as_json:
         render.json_document([_as_json(run) for run in runs])
     else:
         _closing_table(runs)
-    raise typer.Exit(_exit_code([run.exit_code for run in runs]))
+    raise typer.Exit(exit_code([run.exit_code for run in runs]))
 
 
 def _chosen(path: Path, names: Sequence[str], *, all_jobs: bool, tags: Sequence[str]) -> tuple[Config, list[Job]]:
@@ -101,7 +101,7 @@ def _rehearse(runner: Runner, jobs: Sequence[Job], *, as_json: bool) -> ExitCode
         documents.append(document)
     if as_json:
         render.json_document(documents)
-    return _exit_code(codes)
+    return exit_code(codes)
 
 
 def _say_plan(plan: dict[str, Any]) -> None:
@@ -151,7 +151,7 @@ def _as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _exit_code(codes: Sequence[ExitCode]) -> ExitCode:
+def exit_code(codes: Sequence[ExitCode]) -> ExitCode:
     """One code for all: an interruption or a bug is said as such, else what all failures have in common, else 1."""
     wrong = {code for code in codes if code != ExitCode.OK}
     for loudest in (ExitCode.INTERRUPTED, ExitCode.BUG):

@@ -26,6 +26,21 @@ class StoredObject:
     modified: datetime
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """What a put that has not ended, or was killed, has stored so far.
+
+    `place` says where it is and `key` what was being put, None where the storage can't tell; `upload_id` is the
+    store's own name for it, empty where it has none. `size` in bytes, None where it is not known.
+    """
+
+    place: str
+    key: str | None
+    upload_id: str
+    started_at: datetime
+    size: int | None
+
+
 class Storage(ABC):
     """A place for artifacts. Keys are `/`-separated and include the storage's own prefix."""
 
@@ -83,3 +98,11 @@ class Storage(ABC):
 
         A finished object of that key stays. Nothing there is no error. Raises StorageError.
         """
+
+    @abstractmethod
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        """What puts of keys that begin with `prefix`, a folder, have left or are still storing, of any host."""
+
+    @abstractmethod
+    def remove_unfinished(self, left: Unfinished) -> None:
+        """Remove precisely this one; a put that is still at it fails. One that is gone, or done, is no error."""

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -16,12 +17,13 @@ from pydantic import Field
 from backupctl.cancel import Cancellation
 from backupctl.errors import StorageError
 from backupctl.options import FilePath
-from backupctl.storages.base import Storage, StorageOptions, StoredObject
+from backupctl.storages.base import Storage, StorageOptions, StoredObject, Unfinished
 from backupctl.stream import CHUNK, Reader
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _TEMPORARY_SUFFIX = ".partial"
+_OUR_TEMPORARY = re.compile(r"\.[0-9a-f]{16}-[0-9a-f]{8}\.partial")
 # Another put that failed may remove the empty folder that this one is about to write into.
 _FOLDER_ATTEMPTS = 10
 _HINTS = {
@@ -98,7 +100,7 @@ class LocalStorage(Storage):
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with self._errors("cannot list"):
-            yield from _walk(self._root, "", prefix)
+            yield from (found for found in _walk(self._root, "", prefix) if not _is_temporary(_name(found.key)))
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -111,6 +113,19 @@ class LocalStorage(Storage):
         with self._errors(f"cannot clear what was left of {key}"):
             for left in path.parent.glob(f"{_temporary_beginning(key)}*{_TEMPORARY_SUFFIX}"):
                 left.unlink(missing_ok=True)
+            self._remove_empty_above(path)
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        with self._errors("cannot list the unfinished files"):
+            for found in _walk(self._root, "", prefix):
+                if _OUR_TEMPORARY.fullmatch(_name(found.key)):
+                    # A file that still grows is new: its time is that of the last byte.
+                    yield Unfinished(found.key, None, "", found.modified, found.size)
+
+    def remove_unfinished(self, left: Unfinished) -> None:
+        path = self._root / left.place
+        with self._errors(f"cannot remove the unfinished {left.place}"):
+            path.unlink(missing_ok=True)
             self._remove_empty_above(path)
 
     def _remove_empty_above(self, path: Path) -> None:
@@ -279,11 +294,14 @@ def _entries(folder: Path) -> Iterator[tuple[bytes, Path]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
-                # A job may be named like an unfinished file; its folder is none.
-                if not entry.is_symlink() and _is_text(entry.name) and (is_folder or not _is_temporary(entry.name)):
+                if not entry.is_symlink() and _is_text(entry.name):
                     yield (entry.name + "/" * is_folder).encode(), Path(entry.path)
     except FileNotFoundError:
         return  # deleted since its parent was read, or never made
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def _temporary_beginning(key: str) -> str:

@@ -12,7 +12,7 @@ from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.model import Artifact, BackupId, Manifest
 from backupctl.repository import Repository
-from backupctl.storages.base import Storage, StoredObject
+from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.stream import Compression, Reader, Tap
 
 WHEN = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
@@ -25,6 +25,7 @@ class MemoryStorage(Storage):
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.left: list[Unfinished] = []
 
     @property
     def location(self) -> str:
@@ -59,7 +60,13 @@ class MemoryStorage(Storage):
         self.objects.pop(key, None)
 
     def clear_unfinished(self, key: str) -> None:
-        """A put here is never interrupted."""
+        self.left = [left for left in self.left if left.key != key]
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        yield from (left for left in self.left if left.place.startswith(prefix))
+
+    def remove_unfinished(self, left: Unfinished) -> None:
+        self.left.remove(left)
 
 
 @pytest.fixture

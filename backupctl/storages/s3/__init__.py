@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from backupctl.cancel import Cancellation
-from backupctl.storages.base import Storage, StoredObject
+from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.storages.s3.options import BucketOptions, S3Options
 from backupctl.storages.s3.parts import plan_parts
 from backupctl.stream import Reader
@@ -61,8 +61,17 @@ class S3Storage(Storage):
         self._bucket.delete(key)
 
     def clear_unfinished(self, key: str) -> None:
-        for upload_id in self._bucket.open_uploads(key):
-            self._bucket.abort(key, upload_id)
+        for upload in self._bucket.open_uploads(key):
+            if upload.key == key:
+                self._bucket.abort(key, upload.upload_id)
+
+    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
+        for upload in self._bucket.open_uploads(prefix):
+            if upload.key.startswith(prefix):
+                yield Unfinished(upload.key, upload.key, upload.upload_id, upload.started_at, size=None)
+
+    def remove_unfinished(self, left: Unfinished) -> None:
+        self._bucket.abort(left.place, left.upload_id)
 
     @cached_property
     def _bucket(self) -> "Bucket":

@@ -34,6 +34,15 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class OpenUpload:
+    """An upload in parts that has not ended; several of one key may be open at once."""
+
+    key: str
+    upload_id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
 class Fetched:
     """An object's bytes from `start` on, as they come from the store."""
 
@@ -125,13 +134,15 @@ class Bucket:
             if code_of(error.__cause__) != "NoSuchUpload":
                 raise
 
-    def open_uploads(self, key: str) -> list[str]:
-        """The ids of the uploads of one key that were neither completed nor aborted."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._name, Prefix=key)
+    def open_uploads(self, prefix: str) -> list[OpenUpload]:
+        """The uploads that were neither completed nor aborted, of keys that begin with `prefix`."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._name, Prefix=prefix)
         try:
-            with storage_errors(f"cannot list the unfinished uploads of {key}"):
+            with storage_errors(f"cannot list the unfinished uploads of {prefix}"):
                 return [
-                    upload["UploadId"] for page in pages for upload in page.get("Uploads", []) if upload["Key"] == key
+                    OpenUpload(upload["Key"], upload["UploadId"], upload["Initiated"].astimezone(UTC))
+                    for page in pages
+                    for upload in page.get("Uploads", [])
                 ]
         except StorageError as error:
             if code_of(error.__cause__) == "NoSuchUpload":  # how rclone 1.7 says that there are none

@@ -31,7 +31,8 @@ _CLOCK_HINT = "set this machine's clock: the store refuses requests that are mor
 _BUSY_HINT = "the store is overloaded or out of order; try again later"
 _RIGHTS_HINT = (
     "let the key list the bucket and write below the prefix: "
-    "s3:ListBucket, s3:PutObject, s3:AbortMultipartUpload; s3:GetObject to restore, s3:DeleteObject to prune"
+    "s3:ListBucket, s3:PutObject, s3:AbortMultipartUpload; s3:GetObject to list and restore, and both it and "
+    "s3:DeleteObject to prune"
 )
 _DAMAGED_HINT = "the data arrived altered: the network or a proxy in between damages it"
 
