@@ -1,11 +1,14 @@
 """What the runner says while it works; whoever wants to know listens."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from backupctl.errors import ExitCode
+from backupctl.errors import BackupctlError, ExitCode
 from backupctl.model import Manifest, Outcome, Trigger
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,15 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Pruned:
+    """After a success, the backups that no retention rule keeps: ids that are removed, and why others are not yet."""
+
+    job: str
+    removed: tuple[str, ...]
+    failed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Finished:
     """The run is over, whatever became of it."""
 
@@ -102,5 +114,70 @@ class Retrying:
     retries: int
 
 
-Event = Waiting | Started | Dumping | Progress | Warned | Finished | Retrying
+@dataclass(frozen=True)
+class Serving:
+    """The long-running runner begins, with so many jobs on its schedule."""
+
+    jobs: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """The jobs file was read again and holds from now on."""
+
+    jobs: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NotReloaded:
+    """The jobs file was changed and cannot be used; the one before it goes on to hold."""
+
+    error: BackupctlError
+
+
+@dataclass(frozen=True)
+class ClockChanged:
+    """The clock was set, or the machine slept: it is so many seconds later than expected, or (negative) earlier."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The runner was told to stop. What runs may go on for `grace` seconds; None: it is ended now."""
+
+    running: tuple[str, ...]
+    grace: float | None
+
+
+Event = (
+    Waiting
+    | Started
+    | Dumping
+    | Progress
+    | Warned
+    | Pruned
+    | Finished
+    | Retrying
+    | Serving
+    | Reloaded
+    | NotReloaded
+    | ClockChanged
+    | Stopping
+)
 Listener = Callable[[Event], None]
+
+
+def to_all(*listeners: Listener) -> Listener:
+    """One listener for several: what goes wrong in one of them is logged, and neither stops a run nor the others."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("a listener failed")
+
+    return listen

@@ -51,6 +51,13 @@ def _duration(value: object) -> object:
     return int(match[1]) * _DURATION_UNITS[match[2]]
 
 
+def written(seconds: int) -> str:
+    """A duration as the file has it: 2h, 90s."""
+    units = {unit: length for unit, length in _DURATION_UNITS.items() if seconds % length == 0 and seconds >= length}
+    unit = max(units, key=lambda one: units[one], default="s")
+    return f"{seconds // _DURATION_UNITS[unit]}{unit}"
+
+
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 """A path; a relative one starts at the file's folder, `~` is the user's home."""
 

@@ -5,15 +5,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.events import Listener, Retrying, Run, Waiting
 from backupctl.model import Outcome, Trigger
-from backupctl.runner import Request, Runner
+from backupctl.runner import Request
 from backupctl.signals import STOPS, Signals
 
 _RETRY_MOST_S = 3600.0
+
+
+class Worker(Protocol):
+    """Carries requests out; the runner does."""
+
+    def run(self, request: Request, cancel: Cancellation) -> Run:
+        """Never raises for what can go wrong with a job: the outcome tells."""
+
+    def skip(self, request: Request, why: str, hint: str) -> Run:
+        """Record that the run did not take place."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,12 @@ class Limits:
     per_host: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Seat:
     """A request on its way: it waits for a worker, runs, or waits to be tried again."""
 
     request: Request
-    runner: Runner
+    runner: Worker
     cancel: Cancellation = field(default_factory=Cancellation)
     failed: Run | None = None
     """The run whose retry this is."""
@@ -48,8 +59,7 @@ class Pool:
         self._limits = limits
         self._listener = listener
         self._ended = ended
-        # Of a thread that is cancelled while it holds the lock nothing is asked that wants it again but `ended`.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._waiting: list[_Seat] = []
         self._running: list[_Seat] = []
         self._delayed: list[_Seat] = []
@@ -72,15 +82,15 @@ class Pool:
         with self._lock:
             return not (self._waiting or self._running or self._delayed)
 
-    def submit(self, request: Request, runner: Runner) -> None:
-        """Run it as soon as there is room; skip it when the job's last request is not done."""
+    def submit(self, request: Request, runner: Worker) -> None:
+        """Run it as soon as there is room; skip it when the job's last request is not done. Not after `stop`."""
+        seat = _Seat(request, runner)
         with self._lock:
             doing = self._doing(request.job.name)
             if not doing:
-                seat = _Seat(request, runner)
                 self._waiting.append(seat)
                 self._fill()
-                why = self._why_not(seat) if seat in self._waiting else None
+            why = self._why_not(seat) if seat in self._waiting else None
         if doing:
             hint = "let more time pass between the job's runs, or give it a `timeout`"
             self._ended(request, runner.skip(request, f"the job's last run {doing}", hint))
@@ -92,7 +102,7 @@ class Pool:
             self._limits = limits
             self._fill()
 
-    def revise(self, changed: Callable[[Request], tuple[Request, Runner] | None]) -> None:
+    def revise(self, changed: Callable[[Request], tuple[Request, Worker] | None]) -> None:
         """Give what waits its new shape; None: it waits no longer, and is recorded as cancelled."""
         with self._lock:
             dropped = [seat for seat in (*self._waiting, *self._delayed) if not _revised(seat, changed)]
@@ -126,7 +136,7 @@ class Pool:
     def _fill(self) -> None:
         """Give workers to those who wait, as far as there are any."""
         for seat in list(self._waiting):
-            if self._why_not(seat) is None:
+            if not self._stopped and self._why_not(seat) is None:
                 self._waiting.remove(seat)
                 self._running.append(seat)
                 threading.Thread(target=self._work, args=(seat,), name=f"run-{seat.job.name}", daemon=True).start()
@@ -143,24 +153,25 @@ class Pool:
 
     def _work(self, seat: _Seat) -> None:
         run = seat.runner.run(seat.request, seat.cancel)
+        seconds = _delay_s(seat.request)
         with self._lock:
             again = not self._stopped and _may_pass(seat.request, run)
             if again:
-                self._delay(seat, run)
+                self._delay(seat, run, seconds)
             self._running.remove(seat)
             self._fill()
-        if not again:
+        if again:
+            self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, seat.job.retries))
+        else:
             self._ended(seat.request, run)
 
-    def _delay(self, seat: _Seat, run: Run) -> None:
-        seconds = _delay_s(seat.request)
+    def _delay(self, seat: _Seat, run: Run, seconds: float) -> None:
         request = replace(seat.request, trigger=Trigger.RETRY, attempt=seat.request.attempt + 1)
         later = _Seat(request, seat.runner, failed=run)
         later.timer = threading.Timer(seconds, self._resume, args=(later,))
         later.timer.daemon = True
-        self._delayed.append(later)
-        self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, seat.job.retries))
         later.timer.start()
+        self._delayed.append(later)
 
     def _resume(self, seat: _Seat) -> None:
         with self._lock:
@@ -185,7 +196,7 @@ class Pool:
             self._ended(seat.request, seat.failed or seat.runner.run(seat.request, seat.cancel))
 
 
-def run_all(requests: Sequence[Request], runner: Runner, limits: Limits) -> list[Run]:
+def run_all(requests: Sequence[Request], runner: Worker, limits: Limits, listener: Listener) -> list[Run]:
     """Run every one; one that fails stops no other. Ctrl-C, SIGTERM or a lost terminal cancels those not done."""
     runs: dict[str, Run] = {}
 
@@ -194,7 +205,7 @@ def run_all(requests: Sequence[Request], runner: Runner, limits: Limits) -> list
         signals.wake()
 
     with Signals(STOPS) as signals:
-        pool = Pool(limits, runner.listener, ended)
+        pool = Pool(limits, listener, ended)
         for request in requests:
             pool.submit(request, runner)
         while len(runs) < len(requests):
@@ -204,7 +215,7 @@ def run_all(requests: Sequence[Request], runner: Runner, limits: Limits) -> list
     return [runs[request.job.name] for request in requests]
 
 
-def _revised(seat: _Seat, changed: Callable[[Request], tuple[Request, Runner] | None]) -> bool:
+def _revised(seat: _Seat, changed: Callable[[Request], tuple[Request, Worker] | None]) -> bool:
     shape = changed(seat.request)
     if shape is not None:
         seat.request, seat.runner = shape

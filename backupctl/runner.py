@@ -3,7 +3,6 @@
 import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +18,7 @@ from backupctl.events import Finished, Listener, Run, Started, Warned
 from backupctl.journal import Journal
 from backupctl.making import Making
 from backupctl.model import BackupId, Manifest, Outcome, Trigger
+from backupctl.options import written
 from backupctl.process import Session
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
@@ -85,8 +85,8 @@ class Runner:
         return self._told(self._failed(self._begun(request), BusyError(why, hint=hint)))
 
     def clear_up(self, job: Job) -> None:
-        """Remove what runs that were killed left half-stored, unless the job runs right now. Raises UsageError."""
-        with suppress(BusyError), self.state.running(job.name):
+        """Remove what runs that were killed left half-stored. Raises BusyError while the job runs, and UsageError."""
+        with self.state.running(job.name):
             self._clear_up(repository_of(job, storage_of(job)), self.state.journal(job.name), job)
 
     def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
@@ -120,12 +120,8 @@ class Runner:
         return run
 
     def _backed_up(self, job: Job, begun: Run, session: Session) -> Run:
-        too_long = ExpiredError(
-            f"the run took longer than its timeout of {job.timeout} s, and was ended",
-            hint="find out what holds it up (locks, the network), or raise the job's `timeout`",
-        )
         try:
-            with session.cancel.limited(job.timeout, too_long) as cancel:
+            with session.cancel.limited(job.timeout, _too_long(job)) as cancel:
                 manifest = self._back_up(job, begun, replace(session, cancel=cancel))
             run = replace(begun, outcome=Outcome.SUCCEEDED, manifest=manifest)
         except BackupctlError as error:
@@ -188,6 +184,13 @@ class Runner:
                 self.listener(Warned(job.name, f"what an interrupted run left in the storage is still there: {text}"))
             if problem is None or not problem.transient:
                 journal.remove(intent)
+
+
+def _too_long(job: Job) -> ExpiredError:
+    return ExpiredError(
+        f"the run took longer than its timeout of {written(job.timeout or 0)}, and was ended",
+        hint="find out what holds it up (locks, the network), or raise the job's `timeout`",
+    )
 
 
 def _started(run: Run, target: str) -> Started:

@@ -10,6 +10,7 @@ from backupctl import config
 from backupctl.cancel import Cancellation
 from backupctl.cli import render
 from backupctl.cli.given import FileOption, JsonOption, file_of
+from backupctl.cli.remembering import recorded
 from backupctl.cli.watching import watcher
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, UsageError
@@ -45,9 +46,12 @@ def run_once(
     state = StateFolder(configuration.state_dir)
     if dry_run:
         raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
-    with watcher() as listener:
+    with watcher() as shown:
+        listener = recorded(state, shown)
         limits = Limits(configuration.workers, configuration.max_per_host)
-        runs = run_all([Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits, listener)
+        runs = run_all(
+            [Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits, listener
+        )
     if as_json:
         render.json_document([_as_json(run) for run in runs])
     else:

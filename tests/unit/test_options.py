@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from backupctl.options import FOLDER, Duration, FilePath, Size
+from backupctl.options import FOLDER, Duration, FilePath, Size, written
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,10 @@ def test_a_relative_path_starts_at_the_folder_of_the_file() -> None:
 def test_a_path_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match=r"no home folder for ~no-such-user|no NUL"):
         TypeAdapter(FilePath).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (1, "1s"), (90, "90s"), (120, "2m"), (7200, "2h"), (90000, "25h"), (172800, "2d")]
+)
+def test_a_duration_is_written_as_the_file_has_it(seconds: int, text: str) -> None:
+    assert written(seconds) == text
