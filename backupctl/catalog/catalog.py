@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from backupctl.catalog import rows
 from backupctl.catalog.file import CatalogError, CatalogFile, MissingCatalogError
 from backupctl.catalog.rows import GOOD, Bounds, Row
-from backupctl.errors import BusyError
+from backupctl.errors import BackupctlError
 from backupctl.events import Event, Finished, Started
 from backupctl.model import Outcome
 
@@ -80,7 +80,7 @@ class Catalog:
             try:
                 with holding(job):
                     self.cut_off(job)
-            except BusyError:
+            except BackupctlError:
                 continue
 
     def jobs_with_unfinished(self) -> list[str]:
@@ -107,6 +107,10 @@ class Catalog:
     def answered(self) -> Mapping[str, datetime]:
         """For each job the newest time that its schedule wanted a run and got one, whatever became of it."""
         return self._read(rows.newest_due, {})
+
+    def answered(self) -> Mapping[str, datetime]:
+        """Up to when each job's due times need not be made up for."""
+        return self._read(rows.answered, {})
 
     def _recorded(self, work: Callable[[Connection], T], otherwise: T) -> T:
         return self._done(work, otherwise, create=True)
