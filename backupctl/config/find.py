@@ -21,7 +21,7 @@ def find_file(explicit: Path | None) -> Path:
             return path
     raise UsageError(
         f"there is no {' and no '.join(str(path) for path in _USUAL)}",
-        hint="name the file with -f, or write a first one with: backupctl init",
+        hint="name the file with -f, in a container mount it there, or write a first one with: backupctl init",
     )
 
 

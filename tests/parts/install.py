@@ -28,7 +28,7 @@ def main() -> int:
     for requirements in sorted((ROOT / "requirements").glob("parts-*.txt")):
         _install_part(requirements)
     tools = [package for tool, package in _DISTRIBUTION.items() if not shutil.which(tool, path=_PATH)]
-    _install_packages([*tools, *(package for library, package in _LIBRARIES.items() if not _is_there(library))])
+    install_packages([*tools, *(package for library, package in _LIBRARIES.items() if not _is_there(library))])
     _install_mysql()
     return 0
 
@@ -50,7 +50,7 @@ def _install_part(requirements: Path) -> None:
         _say(f"{name}: could not be installed; its tests will be skipped")
 
 
-def _install_packages(packages: Sequence[str]) -> None:
+def install_packages(packages: Sequence[str]) -> None:
     root = _as_root()
     if not packages:
         return

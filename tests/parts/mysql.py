@@ -54,7 +54,7 @@ class MysqlServer(MariadbServer):
 
 def fetch(run: Callable[[Sequence[str]], bool]) -> bool:
     """Fetch and unpack it with an apt state of its own; the system's is neither read for versions nor changed."""
-    mirror, apt = _mirror(), FOLDER / "apt"
+    mirror, apt = debian_mirror(), FOLDER / "apt"
     if mirror is None:
         return False
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -78,7 +78,7 @@ def fetch(run: Callable[[Sequence[str]], bool]) -> bool:
     return fetched
 
 
-def _mirror() -> str | None:
+def debian_mirror() -> str | None:
     """Where this machine's own apt gets Debian from, if it does."""
     if not shutil.which("apt-get") or os.uname().machine != "x86_64":
         return None
