@@ -96,8 +96,10 @@ def remove_orphans(repository: Repository, found: Iterable[Orphan], cancel: Canc
 
 
 def place_of(orphan: Orphan) -> str:
-    """Where an orphan is, for people."""
-    return orphan.place if isinstance(orphan, Unfinished) else orphan.key
+    """Where an orphan is, for people; several uploads of one key may have been left."""
+    if isinstance(orphan, Unfinished):
+        return f"{orphan.place}?uploadId={orphan.upload_id}" if orphan.upload_id else orphan.place
+    return orphan.key
 
 
 def _keys_of(backups: Iterable[Backup]) -> frozenset[str]:

@@ -209,9 +209,10 @@ def _backup_lines(listing: Listing, planned: Plan) -> list[_Line]:
 
 
 def _orphan_line(orphan: Orphan, *, goes: bool) -> _Line:
+    place = pruning.place_of(orphan)
     if isinstance(orphan, Unfinished):
-        return _Line(orphan.place, orphan.started_at, orphan.size, goes, ("an unfinished upload",))
-    return _Line(orphan.key, orphan.modified, orphan.size, goes, ("no manifest names it",))
+        return _Line(place, orphan.started_at, orphan.size, goes, ("an unfinished upload",))
+    return _Line(place, orphan.modified, orphan.size, goes, ("no manifest names it",))
 
 
 def _mention(job: Job, lines: Sequence[_Line]) -> None:

@@ -190,3 +190,30 @@ def test_names_that_are_not_text_are_passed_over(folder: Path) -> None:
     storage.put("shop.sql", io.BytesIO(b"data"), metadata=METADATA)
     (folder / os.fsdecode(b"\xff.sql")).write_bytes(b"")
     assert [entry.key for entry in storage.list("")] == ["shop.sql"]
+
+
+def test_only_a_temporary_file_of_ours_is_unfinished(folder: Path) -> None:
+    elsewhere = folder.parent / "elsewhere"
+    ours = ".0123456789abcdef-01234567.partial"
+    names = [ours, ".download.partial", "0123456789abcdef-01234567.partial", ".0123456789ABCDEF-01234567.partial"]
+    for place in (folder / "app" / "20260101", folder / "app_prod", elsewhere):
+        place.mkdir(parents=True)
+        for name in names:
+            (place / name).write_bytes(b"12345")
+    (folder / "app" / "linked").symlink_to(elsewhere)
+    (folder / "app" / ".0123456789abcdef-76543210.partial").symlink_to(elsewhere / ours)
+    storage = storage_at(folder)
+    (left,) = storage.unfinished("app/")
+    assert (left.place, left.key, left.size) == (f"app/20260101/{ours}", None, 5)
+    storage.remove_unfinished(left)
+    assert sorted(path.name for path in (folder / "app" / "20260101").iterdir()) == sorted(names[1:])
+    assert (elsewhere / ours).exists()
+
+
+def test_removing_the_last_unfinished_file_of_a_day_removes_its_folder(folder: Path) -> None:
+    (folder / "app" / "20260101").mkdir(parents=True)
+    (folder / "app" / "20260101" / ".0123456789abcdef-01234567.partial").touch()
+    storage = storage_at(folder)
+    (left,) = storage.unfinished("app/")
+    storage.remove_unfinished(left)
+    assert list(folder.iterdir()) == []

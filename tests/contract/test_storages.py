@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -307,6 +308,42 @@ def test_what_a_killed_put_left_is_cleared_and_nothing_else_is(place: Place) -> 
     place.storage.clear_unfinished(neighbour)
     assert place.leftovers() == []
     place.storage.delete(key)
+
+
+def _killed(place: Place, name: str) -> str:
+    key = place.key(name)
+    given = json.dumps({"options": _options(place), "key": key})
+    subprocess.run([sys.executable, "-c", KILLED], input=given, text=True, check=False)
+    return key
+
+
+def test_what_killed_puts_left_is_told_and_removed_one_by_one(place: Place) -> None:
+    begun_at = datetime.now(UTC)
+    first, _, other = (_killed(place, name) for name in ("app/1.sql", "app/2.sql", "app_prod/1.sql"))
+    place.storage.put(first, io.BytesIO(b"finished"), metadata={})
+    found = list(place.storage.unfinished(place.key("app/")))
+    assert len(found) == 2
+    for left in found:
+        assert left.place.startswith(place.key("app/"))
+        assert left.key in (left.place, None)
+        # A store's clock shows whole seconds.
+        assert timedelta(seconds=-2) < left.started_at - begun_at < timedelta(seconds=60)
+    place.storage.remove_unfinished(found[0])
+    assert list(place.storage.unfinished(place.key("app/"))) == found[1:]
+    place.storage.remove_unfinished(found[0])
+    place.storage.remove_unfinished(found[1])
+    assert list(place.storage.unfinished(place.key("app/"))) == []
+    assert place.names() == ["app/1.sql"]
+    place.storage.clear_unfinished(other)
+    assert place.leftovers() == []
+    place.storage.delete(first)
+
+
+def test_where_nothing_was_left_nothing_is_unfinished(place: Place) -> None:
+    place.storage.put(place.key("app/1.sql"), io.BytesIO(b"finished"), metadata={})
+    assert list(place.storage.unfinished(place.key("app/"))) == []
+    assert list(place.storage.unfinished(place.key("nobody/"))) == []
+    place.storage.delete(place.key("app/1.sql"))
 
 
 def _options(place: Place) -> dict[str, str]:

@@ -105,6 +105,8 @@ class WeedServer(S3Server):
     name = "weed"
     put_list_access_key_id = "AKIAPUTANDLISTONLY00"
     put_list_secret_access_key = "only/put+and=list"
+    read_list_access_key_id = "AKIAREADANDLISTONLY0"
+    read_list_secret_access_key = "only/read+and=list"
 
     def _argv(self) -> list[str]:
         master, volume, filer, admin = (free_port() for _ in range(4))
@@ -141,6 +143,12 @@ class WeedServer(S3Server):
                 self.put_list_access_key_id,
                 self.put_list_secret_access_key,
                 [f"Write:{self.bucket}", f"List:{self.bucket}"],
+            ),
+            _identity(
+                "read-list",
+                self.read_list_access_key_id,
+                self.read_list_secret_access_key,
+                [f"Read:{self.bucket}", f"List:{self.bucket}"],
             ),
         ]
 

@@ -1,72 +1,15 @@
 """Keys, listing and finding: what counts as a backup."""
 
-from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
-from backupctl.model import Artifact, BackupId, Manifest
-from backupctl.repository import Repository
-from backupctl.storages.base import Storage, StoredObject, Unfinished
-from backupctl.stream import Compression, Reader, Tap
-
-WHEN = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
-
-
-class MemoryStorage(Storage):
-    """A storage of the contract's shape that holds everything in a dictionary."""
-
-    prefix = "backups/"
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.left: list[Unfinished] = []
-
-    @property
-    def location(self) -> str:
-        return "memory"
-
-    def check(self) -> None:
-        """Always there."""
-
-    def put(
-        self,
-        key: str,
-        source: Reader,
-        *,
-        metadata: Mapping[str, str],
-        size_estimate: int | None = None,
-        cancel: Cancellation | None = None,
-    ) -> int:
-        self.objects[key] = source.read(1 << 30)
-        return len(self.objects[key])
-
-    def open(self, key: str) -> Reader:
-        if key not in self.objects:
-            raise StorageError(f"there is no {key}")
-        return BytesIO(self.objects[key])
-
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        for key in sorted(self.objects):
-            if key.startswith(prefix):
-                yield StoredObject(key, len(self.objects[key]), WHEN)
-
-    def delete(self, key: str) -> None:
-        self.objects.pop(key, None)
-
-    def clear_unfinished(self, key: str) -> None:
-        self.left = [left for left in self.left if left.key != key]
-
-    def unfinished(self, prefix: str) -> Iterator[Unfinished]:
-        yield from (left for left in self.left if left.place.startswith(prefix))
-
-    def remove_unfinished(self, left: Unfinished) -> None:
-        self.left.remove(left)
+from backupctl.model import Artifact, BackupId
+from backupctl.storages.base import Unfinished
+from backupctl.stream import Reader
+from tests.unit.memory import WHEN, MemoryStorage, back_up, repository_of
 
 
 @pytest.fixture
@@ -74,55 +17,14 @@ def storage() -> MemoryStorage:
     return MemoryStorage()
 
 
-def _repository(storage: Storage, job: str = "app", zone: str = "UTC") -> Repository:
-    return Repository(job, storage, ZoneInfo(zone))
-
-
-def _backup(repository: Repository, *, job: str = "app", at: datetime = WHEN, compression: str = "zstd") -> Manifest:
-    backup_id = BackupId.new(at)
-    settings = Compression.model_validate({"algorithm": compression})
-    artifact = repository.put(
-        "dump",
-        repository.artifact_key(backup_id, "shop", ".sql" + settings.suffix),
-        Tap(BytesIO(b"CREATE TABLE t;\n" * 1000)),
-        settings,
-        metadata={},
-        size_estimate=None,
-        seen=lambda _: None,
-        cancel=Cancellation(),
-    )
-    manifest = _manifest(str(backup_id), job, at, artifact, compression)
-    repository.commit(manifest)
-    return manifest
-
-
-def _manifest(backup_id: str, job: str, at: datetime, artifact: Artifact, compression: str) -> Manifest:
-    return Manifest(
-        id=backup_id,
-        job=job,
-        engine="postgres",
-        database="shop",
-        server_version="16.1",
-        client="pg_dump 16.1",
-        host="here",
-        started_at=at,
-        finished_at=at,
-        timezone="UTC",
-        format="plain",
-        compression=compression,
-        artifacts=(artifact,),
-        tool="tests",
-    )
-
-
 def test_a_key_has_the_jobs_local_date_and_time_with_its_offset(storage: MemoryStorage) -> None:
-    repository = _repository(storage, zone="Asia/Kathmandu")
+    repository = repository_of(storage, zone="Asia/Kathmandu")
     key = repository.artifact_key(BackupId(WHEN, "abc123"), "shop", ".sql.zst")
     assert key == "backups/app/20260201/shop_20260201T051500+0545_abc123.sql.zst"
 
 
 def test_the_repeated_hour_of_a_clock_change_gives_two_keys(storage: MemoryStorage) -> None:
-    repository = _repository(storage, zone="Europe/Berlin")
+    repository = repository_of(storage, zone="Europe/Berlin")
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     keys = {repository.artifact_key(BackupId(at, "abc123"), "x", "") for at in (first, first + timedelta(hours=1))}
     assert len(keys) == 2
@@ -133,49 +35,49 @@ def test_the_repeated_hour_of_a_clock_change_gives_two_keys(storage: MemoryStora
     [("a b", "a%20b"), ("a/../b", "a%2F..%2Fb"), ("käse", "k%C3%A4se"), ("t~", "t%7E"), ("..", "..")],
 )
 def test_a_database_name_is_percent_encoded_in_the_key(storage: MemoryStorage, database: str, expected: str) -> None:
-    key = _repository(storage).artifact_key(BackupId(WHEN, "abc123"), database, ".sql")
+    key = repository_of(storage).artifact_key(BackupId(WHEN, "abc123"), database, ".sql")
     assert key == f"backups/app/20260131/{expected}_20260131T233000+0000_abc123.sql"
 
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
 def test_what_was_put_is_read_back(storage: MemoryStorage, compression: str) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository, compression=compression)
+    repository = repository_of(storage)
+    manifest = back_up(repository, compression=compression)
     with closing(repository.open_dump(manifest)) as dump:
         assert dump.read(1 << 20) == b"CREATE TABLE t;\n" * 1000
 
 
 def test_the_newest_is_listed_first(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    old = _backup(repository, at=WHEN - timedelta(days=1))
-    new = _backup(repository)
+    repository = repository_of(storage)
+    old = back_up(repository, at=WHEN - timedelta(days=1))
+    new = back_up(repository)
     assert [manifest.id for manifest in repository.listing().good] == [new.id, old.id]
 
 
 def test_a_job_whose_name_begins_alike_is_not_listed(storage: MemoryStorage) -> None:
-    _backup(_repository(storage, "app_prod"), job="app_prod")
-    assert _repository(storage, "app").listing().backups == ()
+    back_up(repository_of(storage, "app_prod"), job="app_prod")
+    assert repository_of(storage, "app").listing().backups == ()
 
 
-def test_an_artifact_without_a_manifest_is_no_backup(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository)
+def test_an_artifact_without_a_manifest_is_noback_up(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
     storage.delete(manifest.key)
     assert repository.listing().backups == ()
 
 
-def test_a_manifest_without_its_artifact_is_no_backup(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository)
+def test_a_manifest_without_its_artifact_is_noback_up(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
     storage.delete(manifest.dump.key)
     listing = repository.listing()
     assert listing.good == ()
     assert "is not there" in str(listing.backups[0].problem)
 
 
-def test_an_artifact_of_another_size_is_no_backup(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository)
+def test_an_artifact_of_another_size_is_noback_up(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
     storage.objects[manifest.dump.key] += b"x"
     listing = repository.listing()
     assert listing.good == ()
@@ -184,8 +86,8 @@ def test_an_artifact_of_another_size_is_no_backup(storage: MemoryStorage) -> Non
 
 @pytest.mark.parametrize("at", [0, 30, -1])
 def test_every_altered_byte_of_an_artifact_is_found(storage: MemoryStorage, at: int) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository)
+    repository = repository_of(storage)
+    manifest = back_up(repository)
     data = bytearray(storage.objects[manifest.dump.key])
     data[at] ^= 1
     storage.objects[manifest.dump.key] = bytes(data)
@@ -195,29 +97,29 @@ def test_every_altered_byte_of_an_artifact_is_found(storage: MemoryStorage, at: 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"manifest": 2}', b"[]", b"\xff"])
 def test_a_manifest_that_cannot_be_read_is_told_and_hides_no_other(storage: MemoryStorage, text: bytes) -> None:
-    repository = _repository(storage)
-    manifest = _backup(repository)
+    repository = repository_of(storage)
+    manifest = back_up(repository)
     storage.objects["backups/app/20260131/other.sql.manifest.json"] = text
     listing = repository.listing()
     assert [good.id for good in listing.good] == [manifest.id]
     assert list(listing.unreadable) == ["backups/app/20260131/other.sql.manifest.json"]
 
 
-def test_a_manifest_that_was_copied_elsewhere_is_no_backup(storage: MemoryStorage) -> None:
-    manifest = _backup(_repository(storage))
+def test_a_manifest_that_was_copied_elsewhere_is_noback_up(storage: MemoryStorage) -> None:
+    manifest = back_up(repository_of(storage))
     other = "backups/other/20260131/" + manifest.key.rpartition("/")[2]
     storage.objects[other] = storage.objects[manifest.key]
-    listing = _repository(storage, "other").listing()
+    listing = repository_of(storage, "other").listing()
     assert listing.backups == ()
     assert "belongs to another place" in listing.unreadable[other]
 
 
 def test_backups_that_were_copied_to_another_prefix_are_restored_from_there(storage: MemoryStorage) -> None:
-    manifest = _backup(_repository(storage))
+    manifest = back_up(repository_of(storage))
     copy = MemoryStorage()
     copy.prefix = "elsewhere/"
     copy.objects = {key.replace("backups/", "elsewhere/"): data for key, data in storage.objects.items()}
-    repository = _repository(copy)
+    repository = repository_of(copy)
     (found,) = repository.listing().good
     assert found.id == manifest.id
     with closing(repository.open_dump(found)) as dump:
@@ -225,9 +127,9 @@ def test_backups_that_were_copied_to_another_prefix_are_restored_from_there(stor
 
 
 def test_a_backup_is_found_by_a_unique_beginning_of_its_id(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    old = _backup(repository, at=WHEN - timedelta(days=1))
-    new = _backup(repository)
+    repository = repository_of(storage)
+    old = back_up(repository, at=WHEN - timedelta(days=1))
+    new = back_up(repository)
     assert repository.find(old.id[:8]).manifest == old
     assert repository.find("latest").manifest == new
     with pytest.raises(UsageError, match="is the beginning of 2 backups"):
@@ -236,19 +138,139 @@ def test_a_backup_is_found_by_a_unique_beginning_of_its_id(storage: MemoryStorag
         repository.find("1999")
 
 
-def test_latest_never_means_a_damaged_backup(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    old = _backup(repository, at=WHEN - timedelta(days=1))
-    new = _backup(repository)
+def test_latest_never_means_a_damagedback_up(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    old = back_up(repository, at=WHEN - timedelta(days=1))
+    new = back_up(repository)
     storage.delete(new.dump.key)
     assert repository.find("latest").manifest == old
     assert repository.find(new.id).problem
 
 
 def test_a_moment_means_the_newest_backup_not_after_it(storage: MemoryStorage) -> None:
-    repository = _repository(storage)
-    old = _backup(repository, at=WHEN - timedelta(days=1))
-    _backup(repository)
+    repository = repository_of(storage)
+    old = back_up(repository, at=WHEN - timedelta(days=1))
+    back_up(repository)
     assert repository.find("latest", at=WHEN - timedelta(seconds=1)).manifest == old
     with pytest.raises(UsageError, match="before"):
         repository.find("latest", at=WHEN - timedelta(days=2))
+
+
+def test_a_removal_takes_the_manifest_last(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
+    storage.refused = {manifest.dump.key}
+    with pytest.raises(StorageError):
+        repository.remove(manifest)
+    assert repository.listing().good == (manifest,)
+    storage.refused = {manifest.key}
+    with pytest.raises(StorageError):
+        repository.remove(manifest)
+    (half,) = repository.listing().backups
+    assert "is not there" in str(half.problem)
+    storage.refused = set()
+    repository.remove(half.manifest)
+    repository.remove(half.manifest)
+    assert storage.objects == {}
+
+
+def test_a_removal_spares_what_another_backup_needs(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
+    repository.remove(manifest, spare={manifest.dump.key})
+    assert list(storage.objects) == [manifest.dump.key]
+
+
+def test_a_manifest_that_names_what_is_not_the_jobs_is_left_alone(storage: MemoryStorage) -> None:
+    victim = back_up(repository_of(storage, "app_prod"), job="app_prod")
+    repository = repository_of(storage, "app")
+    manifest = back_up(repository)
+    stolen = Artifact(role="globals", key=victim.dump.key, size=1, sha256=None, dump_size=None, dump_sha256=None)
+    altered = manifest.model_copy(update={"artifacts": (*manifest.artifacts, stolen)})
+    with pytest.raises(StorageError, match="is not below backups/app/"):
+        repository.remove(altered)
+    assert len(storage.objects) == 4
+
+
+def test_a_manifest_on_the_storage_cannot_reach_out_of_its_folder(storage: MemoryStorage) -> None:
+    victim = back_up(repository_of(storage, "app_prod"), job="app_prod")
+    repository = repository_of(storage, "app")
+    manifest = back_up(repository)
+    stolen = Artifact(role="globals", key=victim.dump.key, size=1, sha256=None, dump_size=None, dump_sha256=None)
+    repository.commit(manifest.model_copy(update={"artifacts": (*manifest.artifacts, stolen)}))
+    (found,) = repository.listing().backups
+    repository.remove(found.manifest)
+    assert sorted(storage.objects) == [victim.dump.key, victim.key]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app/20260131/shop_20260131T233000+0000_abc123.sql.zst",
+        "app/20260131/a%20b.c_d_20260131T233000-0330_abc123.globals.sql",
+        "app/20260131/x_20260131T233000+0000_abc123.sqlite",
+    ],
+)
+def test_an_artifact_that_no_manifest_names_is_found(storage: MemoryStorage, name: str) -> None:
+    storage.objects["backups/" + name] = b"x"
+    assert [found.key for found in repository_of(storage).listing().unnamed] == ["backups/" + name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app/notes.txt",
+        "app/20260131/notes.txt",
+        "app/20260131/shop.sql.zst",
+        "app/20260131/shop_20260131T233000+0000_ABC123.sql.zst",
+        "app/20260131/shop_20260131T233000_abc123.sql.zst",
+        "app/20260131/shop_20260131T233000+0000_abc123",
+        "app/20260131/deeper/shop_20260131T233000+0000_abc123.sql",
+        "app/old/20260131/shop_20260131T233000+0000_abc123.sql",
+        "app_prod/20260131/shop_20260131T233000+0000_abc123.sql",
+        "app/20260131/shop_20260131T233000+0000_abc123.sql.manifest.json",
+    ],
+)
+def test_what_does_not_look_like_an_artifact_of_the_job_is_nothing_of_ours(storage: MemoryStorage, name: str) -> None:
+    storage.objects["backups/" + name] = b"x"
+    assert repository_of(storage).listing().unnamed == ()
+
+
+def test_what_an_unreadable_manifest_may_name_is_not_unnamed(storage: MemoryStorage) -> None:
+    beginning = "backups/app/20260131/shop_20260131T233000+0000_abc123"
+    for ending in (".sql.zst", ".globals.sql.zst", ".sql.zst.manifest.json"):
+        storage.objects[beginning + ending] = b"?"
+    assert repository_of(storage).listing().unnamed == ()
+
+
+def test_only_unfinished_uploads_of_the_jobs_own_keys_are_told(storage: MemoryStorage) -> None:
+    keys = ["app/20260131/x_20260131T233000+0000_abc123.sql", "app/other.bin", "app_prod/20260131/x.sql"]
+    storage.left = [Unfinished("backups/" + key, "backups/" + key, "id", WHEN, None) for key in keys]
+    storage.left.append(Unfinished("backups/app/20260131/.tmp", None, "", WHEN, 5))
+    repository = repository_of(storage)
+    found = list(repository.unfinished())
+    assert found == [storage.left[0], storage.left[3]]
+    for left in found:
+        repository.remove_orphan(left)
+    assert [left.key for left in storage.left] == ["backups/app/other.bin", "backups/app_prod/20260131/x.sql"]
+
+
+def test_a_manifest_that_goes_while_it_is_listed_hides_no_other(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    staying = back_up(repository)
+    going = back_up(repository, at=WHEN - timedelta(days=1))
+    storage.deletes_before_open = {going.key}
+    listing = repository.listing()
+    assert [backup.manifest.id for backup in listing.backups] == [staying.id]
+    assert listing.unreadable == {}
+
+
+def test_a_manifest_that_the_storage_does_not_give_is_an_error(storage: MemoryStorage) -> None:
+    class Closed(MemoryStorage):
+        def open(self, key: str) -> Reader:
+            raise StorageError(f"{key} may not be read")
+
+    repository = repository_of(Closed())
+    back_up(repository)
+    with pytest.raises(StorageError, match="may not be read"):
+        repository.listing()
