@@ -14,14 +14,16 @@ from backupctl.config import Job
 from backupctl.engines import ENGINES
 from backupctl.engines.base import Engine, Preflight
 from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode, ExpiredError, StorageError
-from backupctl.events import Finished, Listener, Run, Started, Warned
+from backupctl.events import Finished, Listener, Pruned, Run, Started, Warned
 from backupctl.journal import Journal
 from backupctl.making import Making
 from backupctl.model import BackupId, Manifest, Outcome, Trigger
 from backupctl.options import written
 from backupctl.process import Session
+from backupctl.pruning import prune
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
+from backupctl.retention import Retention
 from backupctl.state import StateFolder
 from backupctl.storages import STORAGES
 from backupctl.storages.base import Storage
@@ -116,8 +118,26 @@ class Runner:
         try:
             hooks.after(job, run, session)
         except BackupctlError as error:
-            self.listener(Warned(job.name, self.redact(error.message)))
+            self._warn(job, error.message)
+        if run.manifest and job.retention:
+            self._prune(job, job.retention, session.cancel)
         return run
+
+    def _prune(self, job: Job, policy: Retention, cancel: Cancellation) -> None:
+        """Remove what the policy does not keep any more; what cannot be removed does not make the run a failure."""
+        removal = prune(
+            repository_of(job, storage_of(job)),
+            policy,
+            self.clock(),
+            ZoneInfo(job.timezone),
+            cancel=cancel,
+            warn=lambda text: self._warn(job, text),
+        )
+        failed = {backup: self.redact(problem) for backup, problem in removal.failed.items()}
+        self.listener(Pruned(job.name, removal.removed, failed))
+
+    def _warn(self, job: Job, text: str) -> None:
+        self.listener(Warned(job.name, self.redact(text)))
 
     def _backed_up(self, job: Job, begun: Run, session: Session) -> Run:
         try:
@@ -180,8 +200,7 @@ class Runner:
                     repository.clear(intent)
             except StorageError as error:
                 problem = error
-                text = self.redact(error.message)
-                self.listener(Warned(job.name, f"what an interrupted run left in the storage is still there: {text}"))
+                self._warn(job, f"what an interrupted run left in the storage is still there: {error.message}")
             if problem is None or not problem.transient:
                 journal.remove(intent)
 

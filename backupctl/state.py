@@ -51,6 +51,23 @@ class StateFolder:
         with held:
             yield
 
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Be the one long-running runner of this folder. Raises BusyError when another process is."""
+        path = self._made(self._path) / "runner.lock"
+        lock = FileLock(path, mode=0o600)
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(
+                f"another `backupctl run` works with the state folder {self._path}",
+                hint="stop that one first, or give this one a state_dir of its own",
+            ) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+        with held:
+            yield
+
     def journal(self, job: str) -> Journal:
         """What the job's runs were about to store; for the holder of the job's lock."""
         return Journal(self._folder("journals") / f"{job}.json")
@@ -88,7 +105,9 @@ class StateFolder:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, name: str) -> Path:
-        folder = self._path / name
+        return self._made(self._path / name)
+
+    def _made(self, folder: Path) -> Path:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

@@ -4,9 +4,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from backupctl.cli import render
-from backupctl.events import Dumping, Event, Finished, Listener, Progress, Retrying, Run, Started, Waiting, Warned
+from backupctl.events import (
+    Dumping,
+    Event,
+    Finished,
+    Listener,
+    Progress,
+    Pruned,
+    Retrying,
+    Run,
+    Started,
+    Waiting,
+    Warned,
+)
 from backupctl.model import DUMP_ROLE, Outcome
 
 _LINE_EVERY_S = 10.0
@@ -17,18 +30,34 @@ def watcher() -> Iterator[Listener]:
     """A listener for the runner's events, of several jobs at once."""
     lock = threading.Lock()
     with render.Bars() as bars:
-        shown = _Watcher(bars)
+        teller = Teller(bars, line_every_s=_LINE_EVERY_S)
 
         def listen(event: Event) -> None:
             with lock:
-                shown.hear(event)
+                teller.hear(event)
 
         yield listen
 
 
-class _Watcher:
-    def __init__(self, bars: render.Bars) -> None:
+class Shown(Protocol):
+    """Where a run is shown: bars on a terminal, or the lines of a log."""
+
+    @property
+    def live(self) -> bool: ...
+    def begin(self, name: str, *, total: int | None) -> None: ...
+    def move(self, name: str, *, done: int, text: str) -> None: ...
+    def end(self, name: str) -> None: ...
+    def note(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def error(self, message: str, hint: str | None = None) -> None: ...
+
+
+class Teller:
+    """Says in words what happens in a run; where nothing moves, with a line of progress now and then."""
+
+    def __init__(self, bars: Shown, *, line_every_s: float) -> None:
         self._bars = bars
+        self._line_every_s = line_every_s
         self._line_at: dict[str, float] = {}
 
     def hear(self, event: Event) -> None:
@@ -46,6 +75,8 @@ class _Watcher:
                 self._progress(event)
             case Warned():
                 self._bars.warn(f"{event.job}: {event.text}")
+            case Pruned(removed=removed) if removed:
+                self._bars.note(f"{event.job}: {len(removed)} old backup{'s' * (len(removed) > 1)} removed")
             case Finished():
                 self._bars.end(event.job)
                 self._end(event.run)
@@ -55,14 +86,14 @@ class _Watcher:
         about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
         self._bars.note(f"{event.job}: {what}, server {event.server_version}{about}")
         self._bars.begin(event.job, total=event.size_estimate)
-        self._line_at[event.job] = time.monotonic() + _LINE_EVERY_S
+        self._line_at[event.job] = time.monotonic() + self._line_every_s
 
     def _progress(self, event: Progress) -> None:
         sizes = f"{render.human_size(event.dumped)} dumped, {render.human_size(event.stored)} stored"
         self._bars.move(event.job, done=event.dumped, text=f"{render.human_size(event.stored)} stored")
         now = time.monotonic()
         if not self._bars.live and now >= self._line_at.get(event.job, now + 1):
-            self._line_at[event.job] = now + _LINE_EVERY_S
+            self._line_at[event.job] = now + self._line_every_s
             self._bars.note(f"{event.job}: {sizes}")
 
     def _end(self, run: Run) -> None:
@@ -75,5 +106,7 @@ class _Watcher:
             )
         elif run.outcome is Outcome.CANCELLED:
             self._bars.error(f"{run.job}: cancelled; nothing was stored")
+        elif run.outcome is Outcome.SKIPPED:
+            self._bars.error(f"{run.job}: skipped: {run.error}", run.hint)
         else:
-            self._bars.error(f"{run.job}: {run.error}", run.hint)
+            self._bars.error(f"{run.job}: failed: {run.error}", run.hint)
