@@ -35,7 +35,7 @@ def validate(ctx: typer.Context, as_json: JsonOption = False, file: FileOption =
             raise
         render.json_document({"ok": False, "jobs": [], "problems": [problem.as_json() for problem in error.problems]})
         raise typer.Exit(ExitCode.USAGE) from None
-    for text in _not_built_yet(configuration):
+    for text in (*_not_built_yet(configuration), *_kept_for_ever(configuration)):
         render.note(text)
     now = datetime.now(UTC)
     if as_json:
@@ -54,6 +54,15 @@ def _not_built_yet(configuration: Config) -> Iterator[str]:
         yield "note: email is checked, but mail is not built yet: nobody is mailed"
     if configuration.seq and configuration.seq.url:
         yield "note: seq is checked, but sending logs is not built yet: nothing is sent there"
+
+
+def _kept_for_ever(configuration: Config) -> Iterator[str]:
+    """A file without a policy is no mistake, but a bucket that fills up should be no surprise."""
+    names = [job.name for job in configuration.jobs if job.retention is None]
+    if len(names) == 1:
+        yield f"note: job {names[0]} has no retention policy: all of its backups are kept"
+    elif names:
+        yield f"note: {len(names)} jobs have no retention policy: all of their backups are kept"
 
 
 def _table(configuration: Config, now: datetime) -> None:
@@ -90,6 +99,7 @@ def _as_json(job: Job, now: datetime) -> dict[str, Any]:
         "timezone": job.timezone,
         "next_run_at": upcoming.isoformat() if upcoming else None,
         "recipients": list(job.recipients),
+        "retention": job.retention and job.retention.model_dump(exclude_none=True),
         "tags": list(job.tags),
     }
 
