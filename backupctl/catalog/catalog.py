@@ -1,5 +1,6 @@
 """The catalog as others see it: it hears of runs and remembers them, and what goes wrong in it is a warning."""
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -16,6 +17,8 @@ from backupctl.catalog.rows import GOOD, Bounds, Row
 from backupctl.errors import BackupctlError
 from backupctl.events import Event, Finished, Started
 from backupctl.model import Outcome
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -105,10 +108,6 @@ class Catalog:
         return self._recorded(lambda connection: rows.first_known(connection, schedules, now), unknown)
 
     def answered(self) -> Mapping[str, datetime]:
-        """For each job the newest time that its schedule wanted a run and got one, whatever became of it."""
-        return self._read(rows.newest_due, {})
-
-    def answered(self) -> Mapping[str, datetime]:
         """Up to when each job's due times need not be made up for."""
         return self._read(rows.answered, {})
 
@@ -126,6 +125,10 @@ class Catalog:
             return otherwise
         except CatalogError as error:
             problem = error.message
+            return otherwise
+        except Exception as error:
+            _log.exception("the catalog met a bug")
+            problem = f"a bug in the catalog: {type(error).__name__}: {error}"
             return otherwise
         finally:
             self._took(problem, wrote=create)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from backupctl.catalog.gate import Gate
-from backupctl.catalog.tables import VERSION, migrate, version_of
+from backupctl.catalog.tables import VERSION, AlteredError, migrate, version_of
 from backupctl.errors import BackupctlError
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class CatalogFile:
         with self._thread:
             try:
                 return self._use(work, create=create)
-            except (OSError, SQLAlchemyError, _NoGoodError) as error:
+            except (OSError, SQLAlchemyError, sqlite3.Error, _NoGoodError) as error:
                 raise self._unusable(error) from error
 
     def _use(self, work: Callable[[Connection], T], *, create: bool) -> T:
@@ -92,8 +92,7 @@ class CatalogFile:
             if _is_damage(error):
                 raise _NoGoodError(_text(error)) from error
             raise
-        # A column that holds what no version of us writes: the file was altered.
-        except (ValueError, TypeError) as error:
+        except AlteredError as error:
             raise _NoGoodError(str(error)) from error
 
     def _mend(self, found: tuple[int, int] | None, bad: _NoGoodError | None) -> None:

@@ -56,7 +56,7 @@ class Bounds:
 def begin(connection: Connection, event: Started, host: str, bounds: Bounds) -> None:
     """Write down that a run begins. It has its job's lock, so what was unfinished before it was cut off."""
     cut_off(connection, event.job)
-    values = {"trigger": event.trigger.value, "due_at": event.due_at, "started_at": event.started_at}
+    values = {"trigger": event.trigger, "due_at": event.due_at, "started_at": event.started_at}
     _add(connection, {"run_id": event.run_id, "job": event.job, "host": host, **values}, bounds)
 
 
@@ -64,7 +64,7 @@ def finish(connection: Connection, run: Run, host: str, bounds: Bounds) -> None:
     """Write down how a run ended, also one whose beginning was not recorded: one that was skipped never began."""
     values = {
         "finished_at": run.finished_at,
-        "outcome": run.outcome.value,
+        "outcome": run.outcome,
         "error": run.error,
         "hint": run.hint,
         **_stored(run.manifest),
@@ -72,7 +72,7 @@ def finish(connection: Connection, run: Run, host: str, bounds: Bounds) -> None:
     # Whoever takes the lock between a run's end and this very moment holds it for cut off: the end itself knows better.
     if connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(**values)).rowcount:
         return
-    began = {"trigger": run.trigger.value, "due_at": run.due_at, "started_at": run.started_at}
+    began = {"trigger": run.trigger, "due_at": run.due_at, "started_at": run.started_at}
     _add(connection, {"run_id": run.run_id, "job": run.job, "host": host, **began, **values}, bounds)
 
 
@@ -81,7 +81,7 @@ def cut_off(connection: Connection, job: str) -> None:
     connection.execute(
         update(RUNS)
         .where(RUNS.c.job == job, RUNS.c.outcome.is_(None))
-        .values(outcome=Outcome.INTERRUPTED.value, error=CUT_OFF, hint=CUT_OFF_HINT)
+        .values(outcome=Outcome.INTERRUPTED, error=CUT_OFF, hint=CUT_OFF_HINT)
     )
 
 
@@ -98,19 +98,24 @@ def newest(connection: Connection, job: str | None, limit: int | None) -> list[R
 
 def newest_of_each(connection: Connection, outcomes: Collection[Outcome]) -> dict[str, Row]:
     """Each job's newest run with one of the outcomes."""
-    named = RUNS.c.outcome.in_([outcome.value for outcome in outcomes])
+    named = RUNS.c.outcome.in_(outcomes)
     statement = select(RUNS).where(RUNS.c.seq.in_(select(func.max(RUNS.c.seq)).where(named).group_by(RUNS.c.job)))
     return {record.job: _row(record) for record in connection.execute(statement)}
 
 
-def newest_due(connection: Connection) -> dict[str, datetime]:
-    """When each job's newest run of those that its schedule wanted was due.
+def answered(connection: Connection) -> dict[str, datetime]:
+    """Up to when each job's due times are answered for: by the newest run that was carried out, or made one up.
 
-    The newest run, not the newest time: a clock that was years ahead for a day would win for years.
+    A run that was cancelled or cut off is still to be made up for, once; a manual one stands for what was due before
+    it if it left a backup. It goes by the newest run, not the newest time: a clock that was years ahead for a day would
+    win for years.
     """
-    newest = select(func.max(RUNS.c.seq)).where(RUNS.c.due_at.is_not(None)).group_by(RUNS.c.job)
-    statement = select(RUNS.c.job, RUNS.c.due_at).where(RUNS.c.seq.in_(newest))
-    return {record.job: record.due_at for record in connection.execute(statement)}
+    done = RUNS.c.outcome.in_([*GOOD, Outcome.FAILED, Outcome.SKIPPED])
+    scheduled = and_(RUNS.c.due_at.is_not(None), or_(done, RUNS.c.trigger == Trigger.CATCH_UP))
+    manual = and_(RUNS.c.due_at.is_(None), RUNS.c.outcome.in_(GOOD))
+    newest = select(func.max(RUNS.c.seq)).where(or_(scheduled, manual)).group_by(RUNS.c.job)
+    statement = select(RUNS.c.job, RUNS.c.due_at, RUNS.c.started_at).where(RUNS.c.seq.in_(newest))
+    return {record.job: record.due_at or record.started_at for record in connection.execute(statement)}
 
 
 def first_known(connection: Connection, schedules: Mapping[str, tuple[str, str]], now: datetime) -> dict[str, datetime]:
@@ -146,7 +151,7 @@ def trim(connection: Connection, bounds: Bounds) -> None:
     too_many_of_a_job = select(placed.c.seq).where(placed.c.place > bounds.a_job)
     oldest_kept = select(RUNS.c.seq).order_by(RUNS.c.seq.desc()).limit(1).offset(bounds.together - 1).scalar_subquery()
     newest_runs = select(func.max(RUNS.c.seq)).group_by(RUNS.c.job)
-    newest_good = newest_runs.where(RUNS.c.outcome.in_([outcome.value for outcome in GOOD]))
+    newest_good = newest_runs.where(RUNS.c.outcome.in_(GOOD))
     beyond = or_(RUNS.c.seq < oldest_kept, RUNS.c.seq.in_(too_many_of_a_job))
     precious = or_(RUNS.c.outcome.is_(None), RUNS.c.seq.in_(newest_runs), RUNS.c.seq.in_(newest_good))
     connection.execute(delete(RUNS).where(and_(beyond, ~precious)))
@@ -170,8 +175,4 @@ def _stored(manifest: Manifest | None) -> dict[str, Any]:
 def _row(record: Record[Any]) -> Row:
     values = dict(record._mapping)
     del values["seq"]
-    outcome = values.pop("outcome")
-    return Row(
-        **values | {"trigger": Trigger(record.trigger)},
-        outcome=None if outcome is None else Outcome(outcome),
-    )
+    return Row(**values)

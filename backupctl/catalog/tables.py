@@ -1,9 +1,14 @@
 """The catalog's tables, and the steps that make them out of those of earlier versions."""
 
 from datetime import UTC, datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, TypeDecorator
+
+from backupctl.model import Outcome, Trigger
+
+Chosen = TypeVar("Chosen", bound=StrEnum)
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -39,6 +44,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 VERSION = len(MIGRATIONS)
 
 
+class AlteredError(Exception):
+    """a column holds what no version of us writes"""
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware time, stored as ISO 8601 in UTC with all six digits, so that texts sort as times do."""
 
@@ -49,7 +58,40 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
 
     def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
+        try:
+            return None if value is None else datetime.fromisoformat(value)
+        except (ValueError, TypeError) as error:
+            raise AlteredError(f"{value!r} is no time") from error
+
+
+class Word(TypeDecorator[Chosen]):
+    """A word of a list, stored as such."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, words: type[Chosen]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: Chosen | None, dialect: Any) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Chosen | None:
+        try:
+            return None if value is None else self.words(value)
+        except ValueError as error:
+            raise AlteredError(str(error)) from error
+
+
+class Prose(TypeDecorator[str]):
+    """A text for people. What is no Unicode in it, such as a file's name in another encoding, is shown as its bytes."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.encode(errors="backslashreplace").decode()
 
 
 _metadata = MetaData()
@@ -60,13 +102,13 @@ RUNS = Table(
     Column("seq", Integer, primary_key=True),
     Column("run_id", String, nullable=False),
     Column("job", String, nullable=False),
-    Column("trigger", String, nullable=False),
+    Column("trigger", Word(Trigger), nullable=False),
     Column("due_at", Moment),
     Column("started_at", Moment, nullable=False),
     Column("finished_at", Moment),
-    Column("outcome", String),
-    Column("error", String),
-    Column("hint", String),
+    Column("outcome", Word(Outcome)),
+    Column("error", Prose),
+    Column("hint", Prose),
     Column("dumped", Integer),
     Column("stored", Integer),
     Column("backup_id", String),
