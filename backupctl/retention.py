@@ -24,7 +24,9 @@ class Retention(Options):
     keep_weekly: int | None = Field(default=None, ge=1, description="The newest of each of the last so many ISO weeks")
     keep_monthly: int | None = Field(default=None, ge=1, description="The newest of each of the last so many months")
     keep_yearly: int | None = Field(default=None, ge=1, description="The newest of each of the last so many years")
-    keep_within: Duration | None = Field(default=None, gt=0, description="All that are younger, such as 30d")
+    keep_within: Duration | None = Field(
+        default=None, gt=0, description="All made within this before the newest, such as 30d"
+    )
 
     @model_validator(mode="after")
     def _keeps_something(self) -> "Retention":
