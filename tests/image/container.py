@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ _POLL_S = 0.1
 
 
 class Place:
-    """A folder with a jobs file and a folder of secrets, as they are mounted."""
+    """The folders that are mounted: one with the jobs file, one with the secrets."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.folder = folder
         self._engine = engine
-        self._jobs = folder / "jobs.yaml"
+        self._config = folder / "config"
         self._secrets = folder / "secrets"
+        self._config.mkdir()
         self._secrets.mkdir()
 
     def write(self, yaml: str) -> None:
-        self._jobs.write_text(yaml)
+        """Put the jobs file there, or another one in its place, as an editor does."""
+        new = self._config / "jobs.yaml.new"
+        new.write_text(yaml)
+        new.rename(self._config / "jobs.yaml")
 
     def secret(self, name: str, value: str) -> str:
         """Put a secret into a file of its own; how a jobs file refers to it."""
@@ -50,7 +55,7 @@ class Place:
         return Container(self._engine, self._engine.ok("run", "--detach", *self._options(), *options, IMAGE, *args))
 
     def _options(self) -> list[str]:
-        mounts = [f"--volume={self._jobs}:/etc/backupctl/jobs.yaml:ro", f"--volume={self._secrets}:/run/secrets:ro"]
+        mounts = [f"--volume={self._config}:/etc/backupctl:ro", f"--volume={self._secrets}:/run/secrets:ro"]
         return [*HARDENED, *mounts]
 
 
@@ -71,19 +76,28 @@ class Container:
         done = self._engine.docker("logs", self._name)
         return done.stdout + done.stderr
 
-    def run(self, *args: str) -> str:
-        """A command that must succeed, inside; what it said on stdout."""
-        return self._engine.ok("exec", self._name, *args)
+    @property
+    def is_healthy(self) -> bool:
+        healthy: bool = self.state["Health"]["Status"] == "healthy"
+        return healthy
 
-    def wait_until_healthy(self) -> None:
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the container brings about; the test fails if it ends first, or nothing comes."""
         deadline = time.monotonic() + _TIMEOUT_S
-        while (health := self.state["Health"])["Status"] != "healthy":
+        while not condition():
             assert self.state["Running"], self.log()
-            assert time.monotonic() < deadline, f"{health}\n{self.log()}"
+            assert time.monotonic() < deadline, f"{self.state}\n{self.log()}"
             time.sleep(_POLL_S)
+
+    def signal(self, name: str) -> None:
+        self._engine.ok("kill", f"--signal={name}", self._name)
+
+    def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        return int(self._engine.ok("wait", self._name))
 
     def stop(self) -> int:
         """`docker stop`, which sends SIGTERM; the exit code. It is killed, with 137, when it takes no notice."""
-        self._engine.ok("stop", "--time=60", self._name)
+        self._engine.ok("stop", "-t", "60", self._name)
         code: int = self.state["ExitCode"]
         return code

@@ -11,6 +11,7 @@ from tests.e2e.places import content, drop, fill
 from tests.image.build import IMAGE
 from tests.image.container import HARDENED, Place
 from tests.image.engine import Engine
+from tests.image.jobs import job, jobs_file, mariadb, postgres, s3
 from tests.parts.mariadb import MariadbServer
 from tests.parts.postgres import PostgresServer
 from tests.parts.proxy import Fault, TcpProxy
@@ -26,39 +27,11 @@ def server(postgres_server: Callable[[int], PostgresServer]) -> PostgresServer:
     return postgres_server(17)
 
 
-def s3(place: Place, server: WeedServer, prefix: str) -> str:
-    secret = place.secret("s3_secret", server.secret_access_key)
-    return (
-        f"{{type: s3, endpoint_url: '{server.endpoint_url}', bucket: {server.bucket}, prefix: '{prefix}/',"
-        f" access_key_id: {server.access_key_id}, secret_access_key: '{secret}'}}"
-    )
-
-
-def postgres(place: Place, server: PostgresServer, name: str, *, port: int | None = None) -> str:
-    password = place.secret("postgres_password", server.password)
-    return (
-        f"{{type: postgres, host: {server.host}, port: {port or server.port}, user: {server.user},"
-        f" password: '{password}', name: {name}}}"
-    )
-
-
-def mariadb(place: Place, server: MariadbServer, name: str) -> str:
-    password = place.secret("mariadb_password", server.password)
-    return (
-        f"{{type: mariadb, host: {server.host}, port: {server.port}, user: {server.user},"
-        f" password: '{password}', name: {name}}}"
-    )
-
-
-def jobs(database: str, storage: str, *, more: str = "") -> str:
-    return f"version: 1\njobs:\n  - name: shop\n    database: {database}\n    storage: {storage}\n{more}"
-
-
 def test_a_postgres_beside_it_is_backed_up_verified_and_restored(
     place: Place, server: PostgresServer, weed_server: WeedServer
 ) -> None:
     fill(server, "beside")
-    place.write(jobs(postgres(place, server, "beside"), s3(place, weed_server, "image-postgres")))
+    place.write(jobs_file(job(postgres(place, server, "beside"), s3(place, weed_server, "image-postgres"))))
     try:
         place.ok("run-once", "shop")
         # Each command is a new container, with nothing but the jobs file, the secrets and the storage.
@@ -76,7 +49,7 @@ def test_a_mariadb_beside_it_is_backed_up(place: Place, mariadb_server: MariadbS
     mariadb_server.sql(
         "CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'ü'), (2, '')", "beside"
     )
-    place.write(jobs(mariadb(place, mariadb_server, "beside"), s3(place, weed_server, "image-mariadb")))
+    place.write(jobs_file(job(mariadb(place, mariadb_server, "beside"), s3(place, weed_server, "image-mariadb"))))
     try:
         place.ok("run-once", "shop")
         assert json.loads(place.ok("verify", "shop", "--json"))[0]["ok"]
@@ -90,7 +63,9 @@ def test_run_once_ended_by_sigterm_stores_nothing(
     fill(server, "stopped", rows=200_000)
     proxy = tcp_proxy(server.host, server.port)
     proxy.to_client = Fault(stall_after=12_000_000)
-    place.write(jobs(postgres(place, server, "stopped", port=proxy.port), s3(place, weed_server, "image-stopped")))
+    place.write(
+        jobs_file(job(postgres(place, server, "stopped", port=proxy.port), s3(place, weed_server, "image-stopped")))
+    )
     running = place.start("run-once", "shop")
     try:
         until(lambda: proxy.stalled > 0)
@@ -119,7 +94,7 @@ def test_a_first_jobs_file_is_written_to_a_mounted_folder(engine: Engine, place:
 def test_any_user_of_the_group_0_can_run_it(place: Place, server: PostgresServer) -> None:
     """As on platforms that give each container a user of its own."""
     fill(server, "anybody", rows=10)
-    place.write(jobs(postgres(place, server, "anybody"), "{type: local, path: /var/lib/backupctl/stored}"))
+    place.write(jobs_file(job(postgres(place, server, "anybody"), "{type: local, path: /var/lib/backupctl/stored}")))
     try:
         place.ok("run-once", "shop", options=("--network=host", "--user=123456:0"))
     finally:
