@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -62,9 +63,10 @@ class Workplace:
         return listed
 
     def leftovers(self) -> list[Path]:
-        """Files of the state folder that a finished command must not leave; locks and journals stay."""
+        """Files of the state folder that a finished command must not leave; locks, journals and the catalog stay."""
         kept = {"locks", "journals"}
-        return [path for path in self.state.rglob("*") if path.is_file() and path.parent.name not in kept]
+        files = [path for path in self.state.rglob("*") if path.is_file() and path.parent.name not in kept]
+        return [path for path in files if path.name not in {"catalog.sqlite", "catalog.lock", "runner.lock"}]
 
     def environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE") if name in os.environ}
@@ -78,21 +80,28 @@ class Running:
     def __init__(self, place: Workplace, args: tuple[str, ...], env: Mapping[str, str] | None) -> None:
         self._place = place
         self.children: set[int] = set()
+        self._messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- lives as long as the command
         self.process = subprocess.Popen(
             [str(COMMAND), *args],
             cwd=place.folder,
             env=place.environment(env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._messages,
             text=True,
         )
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
+    @property
+    def told(self) -> str:
+        """What it has printed on stderr so far."""
+        return os.pread(self._messages.fileno(), 1 << 24, 0).decode()
+
     def wait(self, stdin: str = "") -> Ended:
-        out, err = self.process.communicate(stdin, timeout=TIMEOUT_S)
+        out, _ = self.process.communicate(stdin, timeout=TIMEOUT_S)
+        err = self.told
         self._ended.set()
         self._watcher.join()
         for name, secret in self._place.secrets.items():
@@ -122,6 +131,7 @@ class Running:
         for pid in self.children:
             if _is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        self._messages.close()
 
     def _watch(self) -> None:
         while not self._ended.wait(0.05):
