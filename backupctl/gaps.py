@@ -17,7 +17,7 @@ _SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 -- a wall-clock time without a 
 def longest_gap(expression: str, zone: str, day: date) -> timedelta:
     """The longest gap from the one that `day` (in UTC) begins in to the one that it will have ended in after a year.
 
-    In real time; never too short, and too long by at most the size of a clock change (an hour, nearly always).
+    In real time; it may be too long by the size of a clock change (an hour, nearly always).
     """
     begin = datetime.combine(day, time(), UTC)
     first = cron.latest(expression, zone, begin) or cron.after(expression, zone, begin)
@@ -27,12 +27,7 @@ def longest_gap(expression: str, zone: str, day: date) -> timedelta:
     minute, hour, *days = expression.split()
     times = _times_of_day(f"{minute} {hour} * * *")
     over_night = _longest_day_gap(f"0 0 {' '.join(days)}", first.date(), last.date()) - (times.last - times.first)
-    return max(
-        times.longest_gap,
-        over_night,
-        _until_next(expression, zone, first),
-        _longest_over_a_change(expression, zone, first, last),
-    )
+    return max(times.longest_gap, over_night, _longest_over_a_change(expression, zone, first, last))
 
 
 class _Times:
@@ -70,12 +65,8 @@ def _longest_over_a_change(expression: str, zone: str, first: datetime, last: da
 
 def _over(expression: str, zone: str, change: datetime) -> timedelta:
     before = cron.latest(expression, zone, change - _SECOND)
-    return _until_next(expression, zone, before) if before else _NONE
-
-
-def _until_next(expression: str, zone: str, fired_at: datetime) -> timedelta:
-    following = cron.after(expression, zone, fired_at)
-    if following is None:
+    following = before and cron.after(expression, zone, before)
+    if before is None or following is None:
         return _NONE
     # Subtracted in UTC: Python subtracts two times of one zone as their clocks show them.
-    return following.astimezone(UTC) - fired_at.astimezone(UTC)
+    return following.astimezone(UTC) - before.astimezone(UTC)

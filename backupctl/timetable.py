@@ -52,7 +52,7 @@ class Timetable:
     def longest_gap(self, now: datetime) -> timedelta:
         """The longest time between two due times that follow each other within a year from this day on.
 
-        It is too long by at most the size of a clock change, and never too short.
+        It may be too long by the size of a clock change.
         """
         return longest_gap(self.expression, self.zone, self._without_delay(now).date())
 

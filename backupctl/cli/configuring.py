@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from backupctl.config import Config, InvalidFile, Job, starter
 from backupctl.errors import ConfigError, ExitCode, UsageError
 from backupctl.process import Session
 from backupctl.runner import engine_of, storage_of
+from backupctl.timetable import Timetable
 
 _DEFAULT_OUTPUT = Path("jobs.yaml")
 
@@ -110,14 +110,7 @@ def _database(job: Job) -> str:
 
 
 def _next(job: Job, now: datetime) -> datetime | None:
-    if not job.enabled:
-        return None
-    return _first_fire(job.cron, job.timezone, now)
-
-
-@lru_cache(maxsize=1024)  # of many jobs, most share a schedule
-def _first_fire(expression: str, zone: str, now: datetime) -> datetime | None:
-    return next(cron.fires(expression, zone, now), None)
+    return Timetable.of(job.name, job.cron, job.timezone, job.jitter).after(now) if job.enabled else None
 
 
 def schema() -> None:

@@ -8,10 +8,19 @@ from typing import Any
 from backupctl.config.interpolate import Interpolation, Missing
 from backupctl.config.problems import nearest
 from backupctl.config.tree import MAX_SIZE, Fault, Mapping, Node, Scalar, Sequence
+from backupctl.engines.base import EngineOptions
+from backupctl.options import Options
+from backupctl.storages.base import StorageOptions
 
 _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
 _MAY_BE_EMPTY = frozenset({"email", "seq", "storages", "defaults"})
 _NEEDED_BY_NO_JOB = frozenset({"email", "seq"})
+_NEEDED_BY_NO_SCHEDULE = frozenset({"email", "seq", "environment"})
+_SCHEDULE = frozenset({"name", "cron", "timezone", "jitter", "catch_up", "max_age", "enabled"})
+_UNRESOLVED: Dict[str, Options] = {
+    "database": EngineOptions(type="unresolved"),
+    "storage": StorageOptions(type="unresolved"),
+}
 _NO_VALUE = "there is no value here"
 _NO_VALUE_HINT = 'a value that begins with # must be quoted; write "" for an empty text, or leave the key out'
 
@@ -20,10 +29,11 @@ Overrides = Dict[str, Dict[str, str]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which jobs are asked for (None: all), and whether their databases are needed."""
+    """Which jobs are asked for (None: all), and whether their databases, or only their schedules, are needed."""
 
     jobs: Collection[str] | None = None
     database: bool = True
+    schedule_only: bool = False
     overrides: Overrides = field(default_factory=dict)
 
 
@@ -78,12 +88,15 @@ class _Assembler:
     def _section(self, key: str, node: Node) -> None:
         if _is_empty(node) and key in _MAY_BE_EMPTY:
             return
-        strict = key != "defaults" and not (key in _NEEDED_BY_NO_JOB and self._wanted.jobs is not None)
-        before = len(self._out.unresolved)
-        value = self._plain(node, strict=strict)
-        if key in _NEEDED_BY_NO_JOB and not strict and len(self._out.unresolved) > before:
-            return
-        self._out.data[key] = value
+        may_go = self._may_go(key)
+        value = self._plain(node, strict=key != "defaults" and not may_go)
+        if not (may_go and self._is_unresolved(node)):
+            self._out.data[key] = value
+
+    def _may_go(self, section: str) -> bool:
+        if self._wanted.schedule_only:
+            return section in _NEEDED_BY_NO_SCHEDULE
+        return section in _NEEDED_BY_NO_JOB and self._wanted.jobs is not None
 
     def _jobs(self) -> None:
         node = self._root.get("jobs")
@@ -126,13 +139,25 @@ class _Assembler:
         if not needed:
             self._out.optional_jobs.add(index)
         entries = {**self._defaults.entries, **item.entries}
-        self._out.data["jobs"].append(
-            {
-                key: self._plain(value, strict=needed and (self._wanted.database or key != "database"))
-                for key, (_, value) in entries.items()
-            }
-        )
-        self._storage_of(entries.get("storage"), needed=needed)
+        plain = {key: self._plain(value, strict=needed and self._is_needed(key)) for key, (_, value) in entries.items()}
+        if self._wanted.schedule_only:
+            self._leave_out(plain, entries)
+        self._out.data["jobs"].append(plain)
+        self._storage_of(entries.get("storage"), needed=needed and not self._wanted.schedule_only)
+
+    def _is_needed(self, key: str) -> bool:
+        """Whether a job's key must be resolved."""
+        if self._wanted.schedule_only:
+            return key in _SCHEDULE
+        return self._wanted.database or key != "database"
+
+    def _leave_out(self, plain: dict[str, Any], entries: dict[str, tuple[Scalar, Node]]) -> None:
+        """Take out of a job what lacks a variable and is no part of its schedule."""
+        for key, (_, node) in entries.items():
+            if key not in _SCHEDULE and self._is_unresolved(node):
+                del plain[key]
+                if key in _UNRESOLVED:
+                    plain[key] = _UNRESOLVED[key]
 
     def _is_enabled(self, item: Mapping) -> bool:
         node = item.get("enabled") or self._defaults.get("enabled")
@@ -176,8 +201,10 @@ class _Assembler:
         self._out.data["storages"] = {}
         for name, (_, value) in node.entries.items():
             used = name in self._storages_used
-            if used or self._wanted.jobs is None:
-                self._out.data["storages"][name] = self._plain(value, strict=used)
+            if used or self._wanted.jobs is None or self._wanted.schedule_only:
+                plain = self._plain(value, strict=used)
+                lacking = self._wanted.schedule_only and self._is_unresolved(value)
+                self._out.data["storages"][name] = _UNRESOLVED["storage"] if lacking else plain
             if not used:
                 self._out.optional_storages.add(name)
 
@@ -201,6 +228,13 @@ class _Assembler:
         elif value != node.text:
             self._out.written[id(node)] = (value, node.text)
         return value
+
+    def _is_unresolved(self, node: Node) -> bool:
+        if isinstance(node, Mapping):
+            return any(self._is_unresolved(value) for _, value in node.entries.values())
+        if isinstance(node, Sequence):
+            return any(map(self._is_unresolved, node.items))
+        return id(node) in self._out.unresolved
 
     def _no_value(self, node: Scalar) -> None:
         if id(node) not in self._out.spoiled:

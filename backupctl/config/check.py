@@ -95,7 +95,10 @@ class Check:
 
     def _remove(self, wholes: set[tuple[str, int | str]]) -> None:
         data = self._assembly.data
-        indices = sorted((index for _, index in wholes if isinstance(index, int)), reverse=True)
+        storages = {key for section, key in wholes if section == "storages"}
+        # Only jobs that may go, too, use a storage that may: a disabled one.
+        users = {index for index, job in enumerate(data["jobs"]) if _storage_name(job) in storages}
+        indices = sorted(users | {index for _, index in wholes if isinstance(index, int)}, reverse=True)
         for index in indices:  # from the end, since each removal moves those behind it
             del data["jobs"][index], self._kept[index]
         for section, key in wholes:
@@ -175,3 +178,8 @@ def _scalars(node: Node) -> Iterator[Scalar]:
     elif isinstance(node, Mapping):
         for _, value in node.entries.values():
             yield from _scalars(value)
+
+
+def _storage_name(job: Any) -> str | None:
+    name = job.get("storage") if isinstance(job, dict) else None
+    return name if isinstance(name, str) else None

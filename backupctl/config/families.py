@@ -7,6 +7,8 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, Vali
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from backupctl.options import Options
+
 PLANNED = {"database": ("mssql", "command"), "storage": ()}
 """Types of the format whose turn has not come yet."""
 
@@ -50,6 +52,8 @@ class FamilyMember:
 
     def _validate(self, value: Any, info: core_schema.ValidationInfo) -> Any:
         if self._or_name and isinstance(value, str):
+            return value
+        if isinstance(value, Options):  # a stand-in for what is not needed and lacks a variable
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError(NO_MAPPING, "this must be a mapping with a type")

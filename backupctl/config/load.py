@@ -26,6 +26,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     jobs: Collection[str] | None = None,
     database: bool = True,
+    schedule_only: bool = False,
     overrides: Overrides | None = None,
 ) -> Config:
     """The configuration in the file.
@@ -33,6 +34,8 @@ def load(
     `jobs`: None for every job, and then every variable of every enabled one is needed; else the jobs
     with these names (a disabled one, too), and only what they use is needed and looked at.
     `database=False`: variables of the jobs' databases are not needed; what has none keeps its text.
+    `schedule_only=True`: only variables that say when a job runs are needed. What else lacks one is left out: such a
+    database or storage has the type `unresolved`, and cannot be used.
     `overrides`: job name to key of its `database` to what is written there instead.
     Raises InvalidFile with every mistake, ConfigError for a file that cannot be read, UsageError for an unknown job.
     """
@@ -41,7 +44,9 @@ def load(
     with _no_collecting():
         source = Source.read(path)
         root, faults = _parsed(source)
-        assembly = assemble(root, Interpolation(variables, folder), Wanted(jobs, database, overrides or {}))
+        assembly = assemble(
+            root, Interpolation(variables, folder), Wanted(jobs, database, schedule_only, overrides or {})
+        )
         check = Check(assembly, folder)
         model = check.model()
         faults += [*assembly.faults, *check.faults]

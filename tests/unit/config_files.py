@@ -33,10 +33,18 @@ class Files:
         environ: Mapping[str, str] | None = None,
         jobs: Collection[str] | None = None,
         database: bool = True,
+        schedule_only: bool = False,
         overrides: Mapping[str, Mapping[str, str]] | None = None,
     ) -> config.Config:
         self.path.write_text(dedent(text), encoding="utf-8")
-        return config.load(self.path, environ=environ or {}, jobs=jobs, database=database, overrides=overrides)
+        return config.load(
+            self.path,
+            environ=environ or {},
+            jobs=jobs,
+            database=database,
+            schedule_only=schedule_only,
+            overrides=overrides,
+        )
 
     def problems(self, text: str, **options: object) -> tuple[config.Problem, ...]:
         with pytest.raises(config.InvalidFile) as caught:

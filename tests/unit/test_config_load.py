@@ -145,6 +145,63 @@ def test_the_type_of_a_database_is_needed_also_without_the_database(files: Files
     assert files.load(text, environ={"ENGINE": "sqlite"}, database=False).job("notes").database.type == "sqlite"
 
 
+EVERYTHING_IN_VARIABLES = """\
+version: 1
+environment: ${ENVIRONMENT}
+email: {from: a@example.com, host: smtp, user: a, password: "${SMTP_PASSWORD}"}
+storages:
+  offsite: {type: r2, bucket: "${BUCKET}", endpoint_url: "${URL}", access_key_id: "${ID}", secret_access_key: "${KEY}"}
+  other: {type: "${TYPE}", path: /x}
+defaults:
+  storage: offsite
+  recipients: ["${OPS}"]
+  database: {type: postgres, port: "${PORT}", password: "${PASSWORD}", name: "${NAME}"}
+jobs:
+  - {name: shop, cron: "5 5 * * *"}
+  - {name: crm, storage: "${WHICH}", database: {type: "${ENGINE}"}, retention: {keep_last: "${KEEP}"}}
+  - {name: inline, storage: {type: r2, bucket: b, endpoint_url: "${OTHER_URL}"}, before: ["notify", "${TOKEN}"]}
+  - {name: old, enabled: false, timezone: Asia/Kathmandu, storage: other}
+"""
+
+
+def test_for_the_schedule_alone_no_other_variable_is_needed(files: Files) -> None:
+    configuration = files.load(EVERYTHING_IN_VARIABLES, schedule_only=True)
+    assert [(job.name, job.cron, job.storage_name) for job in configuration.jobs] == [
+        ("shop", "5 5 * * *", "offsite"),
+        ("crm", "0 */12 * * *", "inline"),
+        ("inline", "0 */12 * * *", "inline"),
+        ("old", "0 */12 * * *", "other"),
+    ]
+    assert {job.database.type for job in configuration.jobs} == {"unresolved"}
+    (old,) = files.load(EVERYTHING_IN_VARIABLES, jobs=["old"], schedule_only=True).jobs
+    assert (old.timezone, old.enabled) == ("Asia/Kathmandu", False)
+
+
+def test_for_the_schedule_alone_what_is_set_is_resolved_and_checked(files: Files) -> None:
+    environ = {"URL": "https://a.r2.cloudflarestorage.com", "BUCKET": "company", "ID": "AK", "KEY": "key"}
+    offsite = files.load(EVERYTHING_IN_VARIABLES, environ=environ, schedule_only=True).storages["offsite"]
+    assert offsite.type == "r2"
+    told = files.told(ONE_JOB.replace("type: sqlite", "type: sqlit"), schedule_only=True)
+    assert [line.split(":")[0] for line in told] == ["6"]
+
+
+@pytest.mark.parametrize("key", ["cron", "timezone", "jitter", "max_age", "catch_up", "enabled"])
+def test_a_variable_of_the_schedule_is_needed_also_for_it_alone(files: Files, key: str) -> None:
+    text = ONE_JOB.replace("    storage: disk\n", f"    storage: disk\n    {key}: '${{NOT_SET}}'\n")
+    assert files.told(text, schedule_only=True) == [
+        f"8:{7 + len(key)} jobs[notes].{key}: the variable NOT_SET is not set"
+    ]
+
+
+def test_a_disabled_job_is_left_out_with_a_storage_that_lacks_what_it_needs(files: Files) -> None:
+    text = ONE_JOB.replace(
+        "storages:\n",
+        "storages:\n  other: {type: r2, bucket: old, endpoint_url: '${URL}', access_key_id: A, secret_access_key: b}\n",
+    )
+    text += "  - {name: old, database: {type: sqlite, path: x}, storage: other, enabled: false}\n"
+    assert [job.name for job in files.load(text).jobs] == ["notes"]
+
+
 def test_an_unused_storage_needs_no_variables(files: Files) -> None:
     text = ONE_JOB.replace("storages:\n", "storages:\n  other: {type: s3, bucket: bkt, addressing: '${NOT_SET}'}\n")
     assert "disk" in files.load(text).storages
