@@ -3,11 +3,11 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from backupctl.errors import IntegrityError
 
@@ -76,6 +76,14 @@ class Manifest(Value):
     details: Mapping[str, Any] = {}
     """What the engine noted for the restore: facts that the dump itself does not carry."""
     tool: str
+
+    @field_validator("started_at", "finished_at")
+    @classmethod
+    def _time_is_sane(cls, time: datetime) -> datetime:
+        # The first and the last year there is cannot be shown in every zone (datetime raises OverflowError).
+        if not MINYEAR < time.year < MAXYEAR:
+            raise ValueError("a time is not in the first or the last year that there is")
+        return time
 
     @model_validator(mode="after")
     def _one_dump(self) -> Self:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backupctl.state import StateFolder
 from tests.e2e.command import Ended, Workplace
-from tests.e2e.places import s3_storage
+from tests.e2e.places import make_shop, s3_storage
 from tests.parts.http_faults import HttpFaults
 from tests.parts.s3 import S3Server, WeedServer
 
@@ -241,3 +241,27 @@ def test_validate_says_which_jobs_keep_everything(place: Workplace) -> None:
     ended = place.ok("validate", "--json")
     assert "note: job a has no retention policy: all of its backups are kept" in ended.err
     assert [job["retention"] for job in ended.json["jobs"]] == [None, {"keep_last": 1}]
+
+
+def test_a_run_prunes_after_its_success_and_a_failed_one_does_not(place: Workplace) -> None:
+    _jobs(place, "name: app, retention: {keep_last: 2}")
+    ids = _history(place, "app", 4, until=NOW - DAY)
+    assert place.run("run-once", "app").code == 1
+    assert len(place.backups("app")) == 4
+    make_shop(place.folder / "shop.db")
+    assert "app: 3 old backups removed" in place.ok("run-once", "app").err
+    newest, older = place.backups("app")
+    assert newest["id"] not in ids
+    assert older["id"] == ids[0]
+
+
+def test_a_prune_that_fails_is_a_warning_of_a_run_that_succeeded(place: Workplace, weed_server: WeedServer) -> None:
+    storage = s3_storage(place, weed_server)
+    storage = storage.replace(weed_server.access_key_id, weed_server.put_list_access_key_id)
+    place.secrets["S3_SECRET"] = weed_server.put_list_secret_access_key
+    _jobs(place, "name: app, retention: {keep_last: 1}", storage=storage)
+    make_shop(place.folder / "shop.db")
+    ended = place.ok("run-once", "app")
+    assert "succeeded" in ended.out
+    assert "warning: app: old backups are not removed: cannot read" in ended.err
+    assert "s3:DeleteObject" in ended.err

@@ -99,6 +99,8 @@ def test_a_manifest_does_not_change() -> None:
         (stored(artifacts=[json.loads(DUMP.model_dump_json())] * 2), "exactly one artifact with the role 'dump'"),
         (stored(artifacts=[json.loads(DUMP.model_dump_json()) | {"size": -1}]), "artifacts.0.size: "),
         (stored(started_at="2026-01-02T03:30:00"), "started_at: input should have timezone info"),
+        (stored(started_at="0001-01-01T00:00:00Z"), "started_at: value error, a time is not in the first"),
+        (stored(finished_at="9999-12-31T23:59:59Z"), "finished_at: value error, a time is not in the first"),
     ],
 )
 def test_what_is_no_manifest_of_this_version_is_an_integrity_error(data: bytes, problem: str) -> None:
