@@ -42,6 +42,7 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
             good=(good[job.name].started_at,) if job.name in good else (),
             since=since[job.name],
             max_age=_max_age(job, now),
+            remembered=good[job.name].started_at if job.name in good else None,
             last_outcome=last[job.name].outcome if job.name in last else None,
             last_telling=telling[job.name].outcome if job.name in telling else None,
         )

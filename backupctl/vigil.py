@@ -97,4 +97,4 @@ def _after(facts: Facts, event: Finished) -> Facts:
         return replace(facts, last_outcome=run.outcome, last_telling=telling)
     good = newest_of([*facts.good, run.manifest.started_at], run.finished_at)
     known = () if good is None else (good,)
-    return replace(facts, good=known, last_outcome=run.outcome, last_telling=telling, problem=None)
+    return replace(facts, good=known, remembered=good, last_outcome=run.outcome, last_telling=telling, problem=None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backupctl.cli import render
-from backupctl.events import Event, Listener
+from backupctl.events import Listener, to_all
 from backupctl.state import StateFolder
 
 if TYPE_CHECKING:
@@ -19,11 +19,5 @@ def catalog_of(state: StateFolder, warn: Callable[[str], None] = render.warn) ->
 
 
 def recorded(state: StateFolder, listener: Listener) -> Listener:
-    """A listener that the catalog hears with, and before."""
-    catalog = catalog_of(state)
-
-    def hear(event: Event) -> None:
-        catalog.hear(event)
-        listener(event)
-
-    return hear
+    """What tells both the catalog, which is first, and the listener."""
+    return to_all(catalog_of(state).hear, listener)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -218,9 +219,10 @@ def test_many_threads_and_processes_write_at_once_and_nothing_is_lost(tmp_path: 
     spawn = multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=_tell, args=(tmp_path, f"p{number}", 5)) for number in range(2)]
     threads = [threading.Thread(target=_tell, args=(tmp_path, f"t{number}", 5)) for number in range(6)]
-    for worker in (*processes, *threads):
+    workers: list[SpawnProcess | threading.Thread] = [*processes, *threads]
+    for worker in workers:
         worker.start()
-    for worker in (*processes, *threads):
+    for worker in workers:
         worker.join()
     assert [process.exitcode for process in processes] == [0, 0]
     written = Told(tmp_path).catalog.history()
