@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from backupctl import __version__
-from backupctl.cli import backups, configuring, looking_back, pruning, render, restoring, running, schedule, streams
+from backupctl.cli import (
+    backups,
+    configuring,
+    health,
+    looking_back,
+    pruning,
+    render,
+    restoring,
+    running,
+    schedule,
+    serving,
+    streams,
+)
 from backupctl.cli.given import FileOption
 from backupctl.config import InvalidFile
 from backupctl.errors import BackupctlError, ExitCode
@@ -24,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (configuring, running, backups, looking_back, restoring, pruning, schedule):
+for group in (configuring, running, backups, looking_back, restoring, pruning, serving, schedule, health):
     group.register(app)
 
 

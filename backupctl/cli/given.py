@@ -14,6 +14,15 @@ FileOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        envvar="BACKUPCTL_LISTEN",
+        help="Where the runner tells its health and its metrics; without a host, on this machine alone.",
+    ),
+]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job of the file.")]
 OptionalJobArgument = Annotated[str | None, typer.Argument(metavar="JOB", help="A job of the file; without, all.")]
 
