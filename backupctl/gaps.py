@@ -60,7 +60,9 @@ def _longest_over_a_change(expression: str, zone: str, first: datetime, last: da
     """What the days do not show: an hour more where the clock is set back, and wildcards that are skipped."""
     end = cron.after(expression, zone, last) or last
     changes = zones.changes(zone, first.astimezone(UTC), end.astimezone(UTC))
-    return max((_over(expression, zone, change.at) for change in changes), default=_NONE)
+    # Nothing but wildcards is left out where the clock is set forward: other gaps become shorter there.
+    longer = (change.at for change in changes if not change.skips or cron.follows_real_time(expression))
+    return max((_over(expression, zone, at) for at in longer), default=_NONE)
 
 
 def _over(expression: str, zone: str, change: datetime) -> timedelta:
