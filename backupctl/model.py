@@ -39,7 +39,7 @@ class Trigger(StrEnum):
 class Value(BaseModel):
     """A frozen value of a stored document; fields of later versions are carried along unread."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Artifact(Value):

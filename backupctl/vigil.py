@@ -50,10 +50,10 @@ class Vigil:
                     self._facts[event.job] = _after(self._facts[event.job], event)
 
     def standings(self) -> list[Standing]:
-        """How each job stands now; of one whose storage was not looked at yet, nothing is claimed."""
+        """How each job stands now."""
         now = self._clock()
         with self._lock:
-            facts = [one for name, one in self._facts.items() if name not in self._unknown]
+            facts = list(self._facts.values())
         return [standing_of(one, now) for one in facts]
 
     def start(self) -> None:

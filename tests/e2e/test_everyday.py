@@ -173,7 +173,7 @@ def test_several_jobs_run_and_one_failure_stops_no_other(place: Workplace) -> No
         "broken": "failed",
         "b": "succeeded",
     }
-    assert "broken: there is no database file" in ended.err
+    assert "broken: failed: there is no database file" in ended.err
     assert "hint: correct database.path" in ended.err
     assert [run["job"] for run in place.ok("run-once", "--tag", "day", "--json").json] == ["a", "b"]
     assert place.run("run-once", "--tag", "weekly").code == 2
