@@ -127,6 +127,8 @@ class Metrics:
         yield from told
         yield _gauge("waiting", "Runs that wait for a worker.", vitals.waiting)
         yield _gauge("running", "Runs that go on at this moment.", vitals.running)
+        what = "How long ago the scheduler's loop went round; after 60 seconds it hangs."
+        yield _gauge("beat_age_seconds", what, vitals.seconds_since_beat)
         yield _gauge("jobs", "Jobs that are scheduled.", len(standings))
 
     def _tally(self, job: str) -> _Tally:
@@ -162,7 +164,7 @@ class Metrics:
         yield InfoMetricFamily("backupctl_build", "The version that runs.", {"version": __version__})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Scrape(Collector):
     metrics: Metrics
     vitals: Vitals

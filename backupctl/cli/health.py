@@ -11,7 +11,7 @@ from backupctl.cli.given import ListenOption
 from backupctl.errors import BackupctlError
 
 _DEFAULT = "8080"
-_TIMEOUT_S = 8.0
+_TIMEOUT_S = 5.0
 _BODY_MOST = 16 * 1024 * 1024
 _OK = 200
 _FEW = 5
