@@ -43,7 +43,8 @@ def _base() -> Path:
     bundle = _BUNDLE.read_bytes() if _BUNDLE.exists() else b""
     archive = PARTS / "image" / f"base-{hashlib.sha256(recipe.encode() + bundle).hexdigest()[:12]}.tar"
     if not archive.exists():
-        archive.parent.mkdir(parents=True, exist_ok=True)
+        # Its pip.conf may hold a password for an index.
+        archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(archive)
     return archive
 
