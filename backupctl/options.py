@@ -15,6 +15,7 @@ _SIZE_UNITS = {unit: 1024**power for power, unit in enumerate(["B", "KIB", "MIB"
 }
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION_MOST_S = 36_500 * 86400  # times are counted with it, and they end with the year 9999
 
 
 class Options(BaseModel):
@@ -48,7 +49,10 @@ def _duration(value: object) -> object:
     match = _DURATION.fullmatch(str(value).strip())
     if not match:
         raise ValueError("a duration is a number with a unit, such as 90s, 15m, 2h or 1d")
-    return int(match[1]) * _DURATION_UNITS[match[2]]
+    seconds = int(match[1]) * _DURATION_UNITS[match[2]]
+    if seconds > _DURATION_MOST_S:
+        raise ValueError(f"a duration is at most {written(_DURATION_MOST_S)}")
+    return seconds
 
 
 def written(seconds: int) -> str:

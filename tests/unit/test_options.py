@@ -1,5 +1,6 @@
 """The field types that YAML has no word for."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ def test_sizes_are_read_as_bytes(text: str, size: int) -> None:
 @pytest.mark.parametrize("text", ["", "90", "1w", "-5s", "1.5h", "s"])
 def test_a_duration_without_a_known_unit_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="a duration is a number with a unit"):
+        TypeAdapter(Duration).validate_python(text)
+
+
+@pytest.mark.parametrize("text", ["36501d", "99999999999999d", "9999999999999999999s"])
+def test_a_duration_that_times_cannot_be_counted_with_is_refused(text: str) -> None:
+    assert timedelta(seconds=TypeAdapter(Duration).validate_python("36500d"))
+    with pytest.raises(ValidationError, match="a duration is at most 36500d"):
         TypeAdapter(Duration).validate_python(text)
 
 
