@@ -21,7 +21,7 @@ from backupctl.survey import survey
 if TYPE_CHECKING:
     from backupctl.catalog import Catalog, Row
 
-_COUNT = 20
+_COUNT, _MOST = 20, 100_000
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,9 @@ def history(
     name: Annotated[
         str | None, typer.Argument(metavar="JOB", help="A job, also one that the file has no more; without, all.")
     ] = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, metavar="N", help="Show so many runs.")] = _COUNT,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=_MOST, metavar="N", help="Show so many runs.")
+    ] = _COUNT,
     as_json: JsonOption = False,
     file: FileOption = None,
 ) -> None:
