@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,9 +84,10 @@ class Scheduler:
             for standing in self._parts.vigil.standings()
         ]
 
-    def serve(self) -> None:
-        """Go on until SIGTERM or SIGINT. For the main thread. Raises BusyError when another one does so already."""
-        with self._parts.state.serving(), self._signals:
+    def serve(self, beside: AbstractContextManager[None]) -> None:
+        """Go on until SIGTERM or SIGINT, within `beside`; on the main thread. Raises BusyError when another one does."""
+        # First: of a second runner it is to be said that it is one, and not that a port is taken.
+        with self._parts.state.serving(), beside, self._signals:
             self._begin()
             while not self._round():
                 pass

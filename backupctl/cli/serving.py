@@ -1,7 +1,7 @@
 """`run`: the long-running runner."""
 
 import threading
-from contextlib import ExitStack
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -52,10 +52,7 @@ def run(ctx: typer.Context, listen: ListenOption = None, file: FileOption = None
     vigil = Vigil(catalog, utc_now)
     listener = to_all(catalog.hear, vigil.hear, metrics.hear, _in_turn(_Told(log, zone).hear))
     scheduler = Scheduler(configuration, Parts(path, partial(config.load, path), state, catalog, vigil, listener))
-    with ExitStack() as stack:
-        if listen:
-            stack.enter_context(health.serve(Address.parse(listen), scheduler, metrics))
-        scheduler.serve()
+    scheduler.serve(health.serve(Address.parse(listen), scheduler, metrics) if listen else nullcontext())
 
 
 def _in_turn(listener: Listener) -> Listener:

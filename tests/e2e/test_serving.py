@@ -107,8 +107,9 @@ def test_a_job_runs_when_it_is_due_and_an_idle_runner_stops_at_once(service: Ser
 
 def test_a_second_runner_on_the_same_state_folder_is_refused_and_run_once_is_not(service: Service) -> None:
     service.jobs(f'shop: cron: "{DAILY}"')
-    with service.running() as running:
-        second = service.place.run("run")
+    port = free_port()
+    with service.running("--listen", str(port)) as running:
+        second = service.place.run("run", "--listen", str(port))
         assert second.code == 4
         assert "another `backupctl run` works with the state folder" in second.err
         service.place.ok("run-once", "shop")
