@@ -85,7 +85,7 @@ class Scheduler:
         ]
 
     def serve(self, beside: AbstractContextManager[None]) -> None:
-        """Go on until SIGTERM or SIGINT, within `beside`; on the main thread. Raises BusyError when another one does."""
+        """Go on until SIGTERM or SIGINT, within `beside`; on the main thread. Raises BusyError when another does."""
         # First: of a second runner it is to be said that it is one, and not that a port is taken.
         with self._parts.state.serving(), beside, self._signals:
             self._begin()
