@@ -26,7 +26,7 @@ def after(job: Job, run: Run, session: Session) -> None:
 
 def _call(which: str, argv: tuple[str, ...], job: Job, session: Session, facts: Mapping[str, str]) -> None:
     try:
-        session.run(argv, env=facts, timeout=job.hook_timeout)
+        session.call(argv, env=facts, timeout=job.hook_timeout)
     except EngineError as error:
         hint = (
             error.hint

@@ -6,7 +6,7 @@ import signal
 import subprocess  # noqa: TID251 -- this is the one module that may
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -82,6 +82,16 @@ class Session:
         """
         with _Child(argv, self, env=env, stdin=subprocess.PIPE) as child:
             return child.communicate(text.encode(), timeout).decode(errors="replace")
+
+    def call(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float) -> None:
+        """Run a program for what it does; of what it says only the end is kept, for the message when it fails.
+
+        It is done when the program itself has ended: what it started may have its stdout and go on, and is ended.
+        Raises ProcessError, also after `timeout` seconds, ToolMissingError, CancelledError.
+        """
+        with _Child(argv, self, env=env, stdin=subprocess.DEVNULL) as child:
+            child.drain_stdout()
+            child.finish_within(timeout)
 
     def feed(self, argv: Sequence[str], source: Source, *, env: Mapping[str, str] | None = None) -> None:
         """Run a program with all of `source` on its stdin.
@@ -199,6 +209,24 @@ class _Child:
         self._stdin.close()
 
     def communicate(self, data: bytes, timeout: float | None) -> bytes:
+        writer = threading.Thread(target=self._write, args=(data,), daemon=True)
+        with self._limited(timeout):
+            writer.start()
+            output = b"".join(iter(lambda: self.read_some(PIPE_BYTES), b""))
+            self._reap()
+            writer.join()
+        self.finish()
+        return output
+
+    def finish_within(self, timeout: float) -> None:
+        """Like `finish`, but the program is stopped after so many seconds, which raises EngineError."""
+        with self._limited(timeout):
+            self._reap()
+        self.finish()
+
+    @contextlib.contextmanager
+    def _limited(self, timeout: float | None) -> Iterator[None]:
+        """Stop the program when the time is up; for a block that ends with the program."""
         expired = threading.Event()
 
         def expire() -> None:
@@ -209,20 +237,14 @@ class _Child:
         if timer:
             timer.daemon = True
             timer.start()
-        writer = threading.Thread(target=self._write, args=(data,), daemon=True)
-        writer.start()
         try:
-            output = b"".join(iter(lambda: self.read_some(PIPE_BYTES), b""))
-            self._reap()
-            writer.join()
-            self._session.cancel.check()
-            if expired.is_set():
-                raise EngineError(f"{self._tool} did not answer within {timeout:g} s", transient=True)
-            self.finish()
+            yield
         finally:
             if timer:
                 timer.cancel()
-        return output
+        self._session.cancel.check()
+        if expired.is_set():
+            raise EngineError(f"{self._tool} did not answer within {timeout:g} s", transient=True)
 
     def drain_stdout(self) -> None:
         """Read what the program says on stdout too, so that it never waits for us; it belongs to its messages."""

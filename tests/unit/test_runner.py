@@ -1,6 +1,7 @@
 """One run of one job with a real database: its own commands, its time limit, and what is told of it."""
 
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,25 @@ def test_a_command_that_hangs_is_ended(place: Place) -> None:
     job = replace(place.job, before=place.command("before", "exec sleep 600"), hook_timeout=1)
     run = place.runner.run(Request(job), Cancellation())
     assert run.error == "the command in `before` failed: before did not answer within 1 s"
+
+
+def test_a_command_is_over_when_it_has_ended_whatever_it_left_running(place: Place) -> None:
+    before = place.command("before", f"sleep 60 & echo $! > {place.folder}/left")
+    run = place.runner.run(Request(replace(place.job, before=before, hook_timeout=20)), Cancellation())
+    assert run.outcome is Outcome.SUCCEEDED
+    assert not Path(f"/proc/{int((place.folder / 'left').read_text())}/exe").exists()
+
+
+def test_however_much_a_command_prints_the_end_of_it_is_what_is_kept(place: Place) -> None:
+    after = place.command("after", "head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the reason; exit 1")
+    tracemalloc.start()
+    try:
+        place.runner.run(Request(replace(place.job, after=after)), Cancellation())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "the reason" in place.warnings[0]
+    assert most < 5_000_000
 
 
 def test_after_runs_also_when_the_run_was_cancelled(place: Place) -> None:
