@@ -60,21 +60,22 @@ class Pool:
         self._listener = listener
         self._ended = ended
         self._lock = threading.Lock()
-        self._waiting: list[_Seat] = []
-        self._running: list[_Seat] = []
-        self._delayed: list[_Seat] = []
+        # By the job's name, in the order in which they came: many may be due at once, and each is looked for.
+        self._waiting: dict[str, _Seat] = {}
+        self._running: dict[str, _Seat] = {}
+        self._delayed: dict[str, _Seat] = {}
         self._stopped = False
 
     @property
     def waiting(self) -> tuple[Request, ...]:
         """What has no worker yet, the longest-waiting first."""
         with self._lock:
-            return tuple(seat.request for seat in self._waiting)
+            return tuple(seat.request for seat in self._waiting.values())
 
     @property
     def running(self) -> tuple[Request, ...]:
         with self._lock:
-            return tuple(seat.request for seat in self._running)
+            return tuple(seat.request for seat in self._running.values())
 
     @property
     def is_idle(self) -> bool:
@@ -87,10 +88,7 @@ class Pool:
         seat = _Seat(request, runner)
         with self._lock:
             doing = self._doing(request.job.name)
-            if not doing:
-                self._waiting.append(seat)
-                self._fill()
-            why = self._why_not(seat) if seat in self._waiting else None
+            why = None if doing else self._seated(seat)
         if doing:
             hint = "let more time pass between the job's runs, or give it a `timeout`"
             self._ended(request, runner.skip(request, f"the job's last run {doing}", hint))
@@ -105,21 +103,21 @@ class Pool:
     def revise(self, changed: Callable[[Request], tuple[Request, Worker] | None]) -> None:
         """Give what waits its new shape; None: it waits no longer, and is recorded as cancelled."""
         with self._lock:
-            dropped = [seat for seat in (*self._waiting, *self._delayed) if not _revised(seat, changed)]
+            dropped = [seat for seat in self._not_begun() if not _revised(seat, changed)]
         self._drop(dropped)
 
     def stop(self) -> None:
         """Begin nothing more: what waits is recorded as cancelled, what runs goes on."""
         with self._lock:
             self._stopped = True
-            dropped = [*self._waiting, *self._delayed]
+            dropped = self._not_begun()
         self._drop(dropped)
 
     def cancel(self) -> None:
         """Stop, and end what runs too, without waiting for it."""
         self.stop()
         with self._lock:
-            running = list(self._running)
+            running = list(self._running.values())
         for seat in running:
             seat.cancel.request()
 
@@ -129,27 +127,51 @@ class Pool:
             (self._waiting, "still waits for a worker"),
             (self._delayed, "waits to be tried again"),
         ):
-            if any(seat.job.name == job for seat in seats):
+            if job in seats:
                 return what
         return None
 
+    def _not_begun(self) -> list[_Seat]:
+        return [*self._waiting.values(), *self._delayed.values()]
+
+    def _seated(self, seat: _Seat) -> str | None:
+        """Begin it, or let it wait and say why. It makes no room: nobody who waits already can begin instead."""
+        why = self._why_not(seat)
+        if why or self._stopped:
+            self._waiting[seat.job.name] = seat
+        else:
+            self._begin(seat)
+        return why
+
     def _fill(self) -> None:
         """Give workers to those who wait, as far as there are any."""
-        for seat in list(self._waiting):
-            if not self._stopped and self._why_not(seat) is None:
-                self._waiting.remove(seat)
-                self._running.append(seat)
-                threading.Thread(target=self._work, args=(seat,), name=f"run-{seat.job.name}", daemon=True).start()
+        while not self._stopped and (seat := self._next()):
+            del self._waiting[seat.job.name]
+            self._begin(seat)
+
+    def _next(self) -> _Seat | None:
+        """The longest-waiting one that need not wait any more."""
+        if len(self._running) >= self._limits.workers:
+            return None
+        full = {server for server, runs in self._busy().items() if runs >= self._limits.per_host}
+        return next((seat for seat in self._waiting.values() if seat.job.database.server not in full), None)
+
+    def _busy(self) -> Counter[str]:
+        """How many runs go on against each server."""
+        servers = (seat.job.database.server for seat in self._running.values())
+        return Counter(server for server in servers if server is not None)
+
+    def _begin(self, seat: _Seat) -> None:
+        self._running[seat.job.name] = seat
+        threading.Thread(target=self._work, args=(seat,), name=f"run-{seat.job.name}", daemon=True).start()
 
     def _why_not(self, seat: _Seat) -> str | None:
         """Why this one must wait; None: it need not."""
         if len(self._running) >= self._limits.workers:
             return f"all {self._limits.workers} workers are busy"
         server = seat.job.database.server
-        busy = Counter(other.job.database.server for other in self._running)
-        if server is not None and busy[server] >= self._limits.per_host:
-            return f"{busy[server]} runs go on {server} already"
-        return None
+        runs = 0 if server is None else self._busy()[server]
+        return f"{runs} runs go on {server} already" if runs >= self._limits.per_host else None
 
     def _work(self, seat: _Seat) -> None:
         run = seat.runner.run(seat.request, seat.cancel)
@@ -158,7 +180,7 @@ class Pool:
             again = not self._stopped and _may_pass(seat.request, run)
             if again:
                 self._delay(seat, run, seconds)
-            self._running.remove(seat)
+            del self._running[seat.job.name]
             self._fill()
         if again:
             self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, seat.job.retries))
@@ -171,23 +193,17 @@ class Pool:
         later.timer = threading.Timer(seconds, self._resume, args=(later,))
         later.timer.daemon = True
         later.timer.start()
-        self._delayed.append(later)
+        self._delayed[later.job.name] = later
 
     def _resume(self, seat: _Seat) -> None:
         with self._lock:
-            if seat in self._delayed:
-                self._delayed.remove(seat)
-                self._waiting.append(seat)
-                self._fill()
+            if _left(self._delayed, seat):
+                self._seated(seat)
 
     def _drop(self, seats: Sequence[_Seat]) -> None:
         for seat in seats:
             with self._lock:
-                if seat in self._delayed:
-                    self._delayed.remove(seat)
-                elif seat in self._waiting:
-                    self._waiting.remove(seat)
-                else:
+                if not (_left(self._delayed, seat) or _left(self._waiting, seat)):
                     continue  # it got its worker in between
             if seat.timer:
                 seat.timer.cancel()
@@ -213,6 +229,14 @@ def run_all(requests: Sequence[Request], runner: Worker, limits: Limits, listene
                 signals.let_go(number)
                 pool.cancel()
     return [runs[request.job.name] for request in requests]
+
+
+def _left(seats: dict[str, _Seat], seat: _Seat) -> bool:
+    """Take the seat out of these, if it is there."""
+    if seats.get(seat.job.name) is not seat:
+        return False
+    del seats[seat.job.name]
+    return True
 
 
 def _revised(seat: _Seat, changed: Callable[[Request], tuple[Request, Worker] | None]) -> bool:
