@@ -80,6 +80,7 @@ def _after(expression: str, zone: str, moment: datetime) -> datetime | None:
     return next((instant for instant in instants if instant > moment), None)
 
 
+@lru_cache(maxsize=4096)
 def _latest(expression: str, zone: str, moment: datetime) -> datetime | None:
     if follows_real_time(expression):
         return _wildcard_latest(expression, zone, moment)
