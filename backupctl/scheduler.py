@@ -175,8 +175,8 @@ class Scheduler:
         self._runner = replace(self._runner, redact=configuration.redactor)
         jobs = {job.name: job for job in self._enabled}
         self._plan(now)
-        self._pool.set_limits(_limits(configuration))
         self._pool.revise(lambda request: self._revised(request, jobs))
+        self._pool.set_limits(_limits(configuration))
         self._parts.listener(Reloaded(len(jobs), self._agenda.next_at))
 
     def _revised(self, request: Request, jobs: dict[str, Job]) -> tuple[Request, Runner] | None:
