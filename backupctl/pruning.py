@@ -15,6 +15,7 @@ from backupctl.storages.base import StoredObject, Unfinished
 
 # Longer than any run should take: another host may still be storing it.
 _ORPHAN_AGE = timedelta(days=2)
+_NOT_TRIED = "it was not tried, since the storage was out of order"
 
 Orphan = StoredObject | Unfinished
 T = TypeVar("T")
@@ -71,7 +72,7 @@ def plan_of(listing: Listing, policy: Retention | None, now: datetime, zone: Zon
 
 
 def remove_backups(repository: Repository, listing: Listing, planned: Plan, cancel: Cancellation) -> Removal:
-    """Remove what the plan removes; one that cannot be removed holds up no other."""
+    """Remove what the plan removes; one that may not be removed holds up no other, a storage that is gone all."""
     doomed = {decision.key for decision in planned.remove}
     kept = _keys_of(backup for backup in listing.backups if backup.manifest.key not in doomed)
     manifests = [backup.manifest for backup in listing.backups if backup.manifest.key in doomed]
@@ -91,7 +92,7 @@ def orphans(repository: Repository, listing: Listing, now: datetime) -> tuple[Or
 
 
 def remove_orphans(repository: Repository, found: Iterable[Orphan], cancel: Cancellation) -> Removal:
-    """Remove orphans, for the holder of the job's lock; one that cannot be removed holds up no other."""
+    """Remove orphans, for the holder of the job's lock; one that may not be removed holds up no other."""
     return _one_by_one(found, place_of, repository.remove_orphan, cancel)
 
 
@@ -117,14 +118,20 @@ def _one_by_one(
     removed: list[str] = []
     failed: dict[str, str] = {}
     hints: dict[str, None] = {}
+    answers = True
     for thing in doomed:
         if cancel.requested:
             break
+        if not answers:
+            failed[name(thing)] = _NOT_TRIED
+            continue
         try:
             remove(thing)
         except StorageError as error:
             failed[name(thing)] = error.message
             hints |= {error.hint: None} if error.hint else {}
+            # The storage has waited and tried again by itself: minutes for each, with the job's lock held.
+            answers = not error.transient
         else:
             removed.append(name(thing))
     return Removal(tuple(removed), failed, tuple(hints))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,8 @@ from backupctl.retention import Plan
 from backupctl.runner import repository_of, storage_of
 from backupctl.state import StateFolder
 from backupctl.storages.base import Unfinished
+
+_FEW = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -169,9 +172,11 @@ class _Command:
         gone = [line for line in lines if line.name in removal.removed]
         if gone and not self.silent:
             render.say(f"{job.name}: {_so_many(what, gone)} removed")
-        for name, problem in removal.failed.items():
+        for name, problem in islice(removal.failed.items(), _FEW):
             report.code = ExitCode.RUN_FAILED
             render.error(f"{job.name}: {what} {name} is not removed: {self._redact(problem)}")
+        if (more := len(removal.failed) - _FEW) > 0:
+            render.error(f"{job.name}: {more} more {what}{'s are' if more > 1 else ' is'} not removed")
         for hint in removal.hints:
             render.note(f"hint: {self._redact(hint)}")
 

@@ -94,6 +94,24 @@ def test_a_storage_that_does_not_answer_is_a_warning(storage: MemoryStorage) -> 
     assert warnings == ["old backups are not removed: the store cannot be reached; check `endpoint_url`"]
 
 
+def test_a_storage_that_went_away_is_not_asked_again_for_every_backup() -> None:
+    class Gone(MemoryStorage):
+        asked = 0
+
+        def delete(self, key: str) -> None:
+            self.asked += 1
+            raise StorageError("the store does not answer", transient=True)
+
+    storage = Gone()
+    made = [back_up(repository_of(storage), at=WHEN - timedelta(days=days)) for days in range(4)]
+    removal = pruned(repository_of(storage), keep_last=1)
+    assert storage.asked == 1
+    assert removal.failed == {
+        made[1].id: "the store does not answer",
+        **dict.fromkeys((made[2].id, made[3].id), "it was not tried, since the storage was out of order"),
+    }
+
+
 def test_a_run_that_is_cancelled_removes_no_more(storage: MemoryStorage, history: list[Manifest]) -> None:
     cancel = Cancellation()
     cancel.request()
