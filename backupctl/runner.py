@@ -2,13 +2,14 @@
 
 import logging
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from backupctl import hooks
+from backupctl.beside import in_background, result_of
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.engines import ENGINES
@@ -89,14 +90,14 @@ class Runner:
     def clear_up(self, job: Job) -> None:
         """Remove what runs that were killed left half-stored. Raises BusyError while the job runs, and UsageError."""
         with self.state.running(job.name):
-            self._clear_up(repository_of(job, storage_of(job)), self.state.journal(job.name), job)
+            self._clear_up(repository_of(job, storage_of(job)), self.state.journal(job.name), job, Cancellation())
 
     def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
         """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would."""
-        with self.state.running(job.name) as scratch, ThreadPoolExecutor(1) as beside:
-            checked = beside.submit(storage_of(job).check)
+        with self.state.running(job.name) as scratch:
+            checked = in_background(storage_of(job).check, f"check-{job.name}")
             preflight = engine_of(job, Session(scratch, cancel, self.redact)).preflight()
-            checked.result()
+            result_of(checked, cancel)
         return preflight
 
     def _begun(self, request: Request) -> Run:
@@ -173,31 +174,30 @@ class Runner:
         engine = engine_of(job, session)
         self.listener(_started(run, engine.target))
         hooks.before(job, run, session)
+        self._clear_up(repository, journal, job, session.cancel)
         # Database and storage are asked at the same time: each mostly waits.
-        with ThreadPoolExecutor(1) as beside:
-            self._clear_up(repository, journal, job)
-            checked = beside.submit(storage.check)
-            return Making(
-                job=job,
-                engine=engine,
-                preflight=engine.preflight(),
-                storage_checked=checked.result,
-                repository=repository,
-                journal=journal,
-                backup_id=BackupId.new(run.started_at),
-                cancel=session.cancel,
-                redact=self.redact,
-                listener=self.listener,
-                clock=self.clock,
-            ).make()
+        checked = in_background(storage.check, f"check-{job.name}")
+        return Making(
+            job=job,
+            engine=engine,
+            preflight=engine.preflight(),
+            storage_checked=partial(result_of, checked, session.cancel),
+            repository=repository,
+            journal=journal,
+            backup_id=BackupId.new(run.started_at),
+            cancel=session.cancel,
+            redact=self.redact,
+            listener=self.listener,
+            clock=self.clock,
+        ).make()
 
-    def _clear_up(self, repository: Repository, journal: Journal, job: Job) -> None:
+    def _clear_up(self, repository: Repository, journal: Journal, job: Job, cancel: Cancellation) -> None:
         """Remove what earlier runs of the job left half-stored; what cannot be removed now is tried again."""
         for intent in journal.intents():
             problem: StorageError | None = None
             try:
                 if intent.location == repository.location:
-                    repository.clear(intent)
+                    result_of(in_background(partial(repository.clear, intent), f"clear-{job.name}"), cancel)
             except StorageError as error:
                 problem = error
                 self._warn(job, f"what an interrupted run left in the storage is still there: {error.message}")

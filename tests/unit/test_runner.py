@@ -1,5 +1,6 @@
 """One run of one job with a real database: its own commands, its time limit, and what is told of it."""
 
+import socket
 import sqlite3
 import tracemalloc
 from contextlib import closing
@@ -9,17 +10,21 @@ from stat import S_IRWXU
 from textwrap import dedent
 
 import pytest
+from pydantic import SecretStr
 
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.engines.sqlite import SqliteOptions
 from backupctl.errors import ExitCode
 from backupctl.events import Event, Finished, Started, Warned, to_all
+from backupctl.journal import Intent
 from backupctl.model import Outcome, Trigger
 from backupctl.redact import Redactor
 from backupctl.runner import Request, Runner
 from backupctl.state import StateFolder
 from backupctl.storages.local import LocalOptions
+from backupctl.storages.s3 import S3Storage
+from backupctl.storages.s3.options import S3Options
 
 
 class Place:
@@ -155,6 +160,20 @@ def test_a_run_that_takes_longer_than_its_timeout_has_failed_and_stored_nothing(
     assert (run.outcome, run.exit_code) == (Outcome.FAILED, ExitCode.RUN_FAILED)
     assert run.error == "the run took longer than its timeout of 1s, and was ended"
     assert not place.stored
+
+
+def test_a_timeout_ends_a_run_whose_storage_never_answers(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        keys = {"access_key_id": "AKIAKEY", "secret_access_key": SecretStr("s3cret")}
+        storage = S3Options.model_validate({"type": "s3", "endpoint_url": endpoint, "bucket": "bkt", **keys})
+        intent = Intent(location=S3Storage(storage).location, manifest_key="shop/a", keys=("shop/b",))
+        for left in ((), (intent,)):
+            for one in left:
+                place.state.journal("shop").add(one)
+            run = place.runner.run(Request(replace(place.job, storage=storage, timeout=1)), Cancellation())
+            assert run.outcome is Outcome.FAILED
+            assert "took longer than its timeout of 1s" in str(run.error)
 
 
 def test_a_skipped_run_is_told_of_as_any_other(place: Place) -> None:

@@ -1,12 +1,9 @@
-"""Runs requests on threads of their own, so that a run which is cancelled waits for none of them."""
+"""Lets go of requests on other threads, so that a run which is cancelled waits for none of them."""
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 # How much of a body goes to the socket at once. http.client asks for 16 KiB: four times the system calls.
 _BLOCK = 256 << 10
@@ -66,19 +63,3 @@ class Body:
 
     def tell(self) -> int:
         return self._position
-
-
-def in_background(work: Callable[[], T]) -> "Future[T]":
-    """Start `work` on a daemon thread: one that hangs on a dead store does not keep the process from ending."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    threading.Thread(target=run, name="s3-request", daemon=True).start()
-    return future

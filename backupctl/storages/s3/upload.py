@@ -5,9 +5,10 @@ from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from backupctl.beside import in_background
 from backupctl.cancel import Cancellation
 from backupctl.errors import BackupctlError, StorageError
-from backupctl.storages.s3.background import Halt, in_background
+from backupctl.storages.s3.background import Halt
 from backupctl.storages.s3.bucket import Bucket, Listed
 from backupctl.storages.s3.errors import is_refusal
 from backupctl.storages.s3.parts import MIB, PartPlan
@@ -149,7 +150,7 @@ class Upload:
         return self._result(self._start(request))
 
     def _start(self, request: Callable[[], T]) -> "Future[T]":
-        future = in_background(request)
+        future = in_background(request, "s3-request")
         self._requests = [*(request for request in self._requests if not request.done()), future]
         return future
 
