@@ -3,12 +3,14 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
+from backupctl.errors import BusyError
 from backupctl.events import Listener, Retrying, Run, Waiting
 from backupctl.model import Outcome, Trigger
 from backupctl.runner import Request
@@ -25,6 +27,10 @@ class Worker(Protocol):
 
     def skip(self, request: Request, why: str, hint: str) -> Run:
         """Record that the run did not take place."""
+
+
+Changed = Callable[[Request], tuple[Request, Worker] | None]
+"""Gives a request that was not begun its new shape; None: it is not wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Pool:
         self._waiting: dict[str, _Seat] = {}
         self._running: dict[str, _Seat] = {}
         self._delayed: dict[str, _Seat] = {}
+        self._held: set[str] = set()
+        self._changed: Changed | None = None
         self._stopped = False
 
     @property
@@ -100,9 +108,24 @@ class Pool:
             self._limits = limits
             self._fill()
 
-    def revise(self, changed: Callable[[Request], tuple[Request, Worker] | None]) -> None:
-        """Give what waits its new shape; None: it waits no longer, and is recorded as cancelled."""
+    @contextmanager
+    def holding(self, job: str) -> Iterator[None]:
+        """Within the block no run of the job begins: it waits. Raises BusyError when one goes on, or is about to."""
         with self._lock:
+            if self._doing(job):
+                raise BusyError
+            self._held.add(job)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.remove(job)
+                self._fill()
+
+    def revise(self, changed: Changed) -> None:
+        """Give what waits its new shape, and retries of what runs; None: it waits no longer, recorded as cancelled."""
+        with self._lock:
+            self._changed = changed
             dropped = [seat for seat in self._not_begun() if not _revised(seat, changed)]
         self._drop(dropped)
 
@@ -154,7 +177,10 @@ class Pool:
         if len(self._running) >= self._limits.workers:
             return None
         full = {server for server, runs in self._busy().items() if runs >= self._limits.per_host}
-        return next((seat for seat in self._waiting.values() if seat.job.database.server not in full), None)
+        return next((seat for seat in self._waiting.values() if self._may_begin(seat, full)), None)
+
+    def _may_begin(self, seat: _Seat, full: Collection[str]) -> bool:
+        return seat.job.database.server not in full and seat.job.name not in self._held
 
     def _busy(self) -> Counter[str]:
         """How many runs go on against each server."""
@@ -167,6 +193,8 @@ class Pool:
 
     def _why_not(self, seat: _Seat) -> str | None:
         """Why this one must wait; None: it need not."""
+        if seat.job.name in self._held:
+            return "what a killed run left is cleared up first"
         if len(self._running) >= self._limits.workers:
             return f"all {self._limits.workers} workers are busy"
         server = seat.job.database.server
@@ -177,23 +205,30 @@ class Pool:
         run = seat.runner.run(seat.request, seat.cancel)
         seconds = _delay_s(seat.request)
         with self._lock:
-            again = not self._stopped and _may_pass(seat.request, run)
-            if again:
-                self._delay(seat, run, seconds)
+            later = self._retry_of(seat, run)
+            if later:
+                self._delay(later, seconds)
             del self._running[seat.job.name]
             self._fill()
-        if again:
-            self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, seat.job.retries))
+        if later:
+            self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, later.job.retries))
         else:
             self._ended(seat.request, run)
 
-    def _delay(self, seat: _Seat, run: Run, seconds: float) -> None:
+    def _retry_of(self, seat: _Seat, run: Run) -> _Seat | None:
+        """The next attempt, as the file has the job by now; None: there is none."""
+        if self._stopped or not (run.outcome is Outcome.FAILED and run.transient):
+            return None
         request = replace(seat.request, trigger=Trigger.RETRY, attempt=seat.request.attempt + 1)
         later = _Seat(request, seat.runner, failed=run)
-        later.timer = threading.Timer(seconds, self._resume, args=(later,))
-        later.timer.daemon = True
-        later.timer.start()
-        self._delayed[later.job.name] = later
+        wanted = self._changed is None or _revised(later, self._changed)
+        return later if wanted and seat.request.attempt <= later.job.retries else None
+
+    def _delay(self, seat: _Seat, seconds: float) -> None:
+        seat.timer = threading.Timer(seconds, self._resume, args=(seat,))
+        seat.timer.daemon = True
+        seat.timer.start()
+        self._delayed[seat.job.name] = seat
 
     def _resume(self, seat: _Seat) -> None:
         with self._lock:
@@ -239,15 +274,11 @@ def _left(seats: dict[str, _Seat], seat: _Seat) -> bool:
     return True
 
 
-def _revised(seat: _Seat, changed: Callable[[Request], tuple[Request, Worker] | None]) -> bool:
+def _revised(seat: _Seat, changed: Changed) -> bool:
     shape = changed(seat.request)
     if shape is not None:
         seat.request, seat.runner = shape
     return shape is not None
-
-
-def _may_pass(request: Request, run: Run) -> bool:
-    return run.outcome is Outcome.FAILED and run.transient and request.attempt <= request.job.retries
 
 
 def _delay_s(request: Request) -> float:

@@ -3,8 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -153,11 +153,19 @@ class Scheduler:
 
     def _clear_up(self) -> None:
         """What runs of a process that was killed left: their rows in the catalog, their unfinished uploads."""
-        self._parts.catalog.settle(self._parts.state.holding)
-        for job in self._configuration.jobs:
+        self._parts.catalog.settle(self._holding)
+        for job in self._enabled:
             with suppress(BackupctlError):
                 if self._parts.state.journal(job.name).intents():
-                    self._runner.clear_up(job)
+                    with self._pool.holding(job.name):
+                        self._runner.clear_up(job)
+
+    @contextmanager
+    def _holding(self, job: str) -> Iterator[None]:
+        """Have a job to oneself: no run of this process, nor of another one."""
+        # A run that only met the lock would take it for another process's, and be skipped.
+        with self._pool.holding(job), self._parts.state.holding(job):
+            yield
 
     def _take_reloaded(self) -> None:
         taken = self._reloader.take()

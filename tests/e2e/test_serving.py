@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -161,6 +162,27 @@ def test_a_killed_runner_holds_up_nothing_and_its_run_is_made_up_once(service: S
     with service.running() as running:
         service.stopped(running)
     assert len(service.rows()) == 2
+
+
+def test_a_run_waits_for_what_a_killed_one_left_to_be_cleared_up_and_the_end_waits_for_nothing(
+    service: Service,
+) -> None:
+    service.place.secrets["S3_SECRET"] = "s3cret-enough"
+    journal = service.place.state / "journals" / "shop.json"
+    journal.parent.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = f"127.0.0.1:{silent.getsockname()[1]}"
+        intent = {"location": f"s3://bkt/backups/ at {store}", "manifest_key": "backups/shop/m", "keys": ["k"]}
+        journal.write_text(json.dumps([intent]))
+        service.place.write(
+            "version: 1\nstorages:\n  there: {type: s3, bucket: bkt, access_key_id: AK,"
+            f" secret_access_key: '${{S3_SECRET}}', endpoint_url: 'http://{store}'}}\njobs:\n"
+            f'  - {{name: shop, database: {{type: sqlite, path: ./shop.db}}, storage: there, cron: "{DAILY}"}}\n'
+        )
+        with service.running() as running:
+            until(lambda: "shop: waits, what a killed run left is cleared up first" in running.told)
+            service.stopped(running)
+    assert service.rows() == [("schedule", "cancelled")]
 
 
 def test_a_run_that_was_missed_is_made_up_at_the_start_and_an_old_one_is_not(service: Service) -> None:

@@ -13,6 +13,7 @@ from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.engines.postgres import PostgresOptions
 from backupctl.engines.sqlite import SqliteOptions
+from backupctl.errors import BusyError
 from backupctl.events import Event, Retrying, Run, Waiting
 from backupctl.model import Outcome, Trigger
 from backupctl.pool import Limits, Pool
@@ -213,6 +214,41 @@ def test_what_waits_takes_its_new_shape_or_goes(place: Place) -> None:
     place.pool.revise(changed)
     assert place.next_done().outcome is Outcome.CANCELLED
     assert [request.job.tags for request in place.pool.waiting] == [("new",)]
+
+
+def test_a_retry_is_of_the_job_as_the_new_file_has_it(place: Place) -> None:
+    first = job("a", retries=1, retry_delay=1)
+    place.stage.outcomes["a"] = [ended(Request(first), Outcome.FAILED, transient=True)]
+    place.submit(first)
+    assert place.stage.next_begun() == "a"
+    place.pool.revise(lambda request: (replace(request, job=job("a", host="new", retries=1)), place.stage))
+    place.stage.end("a")
+    assert place.next_done().outcome is Outcome.SUCCEEDED
+    assert [request.job.database.server for request in place.stage.requests] == [None, "new"]
+
+
+def test_a_job_that_is_no_longer_in_the_file_is_not_tried_again(place: Place) -> None:
+    gone = job("a", retries=3)
+    place.stage.outcomes["a"] = [ended(Request(gone), Outcome.FAILED, transient=True)]
+    place.submit(gone)
+    assert place.stage.next_begun() == "a"
+    place.pool.revise(lambda request: None)
+    place.stage.end("a")
+    assert place.next_done().outcome is Outcome.FAILED
+    assert place.pool.is_idle
+
+
+def test_no_run_of_a_job_begins_while_it_is_held_and_others_do(place: Place) -> None:
+    with place.pool.holding("a"):
+        place.submit(job("a"), job("b"))
+        assert place.stage.next_begun() == "b"
+        assert Waiting("a", "what a killed run left is cleared up first") in place.events
+        place.stage.end("b")
+        place.next_done()
+        assert [request.job.name for request in place.pool.waiting] == ["a"]
+    assert place.stage.next_begun() == "a"
+    with pytest.raises(BusyError), place.pool.holding("a"):
+        pass
 
 
 def test_more_workers_take_up_what_waits(place: Place) -> None:
