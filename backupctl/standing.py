@@ -57,13 +57,13 @@ class Standing:
 def standing_of(facts: Facts, now: datetime) -> Standing:
     """Stale: the newest good backup, or without one the time since the job is known, is older than `max_age`.
 
-    A backup that is remembered and not listed any more is none, and its job stale at once. Failing: the last telling
-    run went wrong, or the storage could not be read.
+    One that is remembered, and neither listed any more nor followed by a newer, makes its job stale at once.
+    Failing: the last telling run went wrong, or the storage could not be read.
     """
     newest = newest_of(facts.good, now)
     age = None if newest is None else max(timedelta(0), _between(newest, now))
     waited = _between(facts.since, now) if age is None else age
-    lost = facts.remembered if newest is None else None
+    lost = _lost(facts)
     return Standing(
         job=facts.job,
         enabled=facts.enabled,
@@ -83,6 +83,13 @@ def _note(problem: str | None, lost: datetime | None) -> str | None:
     if lost is not None:
         return f"the catalog remembers a backup of {lost:%Y-%m-%d %H:%M:%S %z} that the storage does not list"
     return None
+
+
+def _lost(facts: Facts) -> datetime | None:
+    """The backup that the catalog remembers as the newest, when the storage has neither it nor a newer one."""
+    if facts.remembered is None or any(_between(facts.remembered, moment) >= timedelta(0) for moment in facts.good):
+        return None
+    return facts.remembered
 
 
 def newest_of(moments: Iterable[datetime], now: datetime) -> datetime | None:

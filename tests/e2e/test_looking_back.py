@@ -101,6 +101,11 @@ def test_status_goes_by_what_is_on_the_storage(place: Workplace) -> None:
     assert known["last_good_at"]
     assert known["last_outcome"] is None
     place.ok("run-once", "shop")
+    newest = max((place.folder / "backups").rglob("*.zst"), key=lambda path: path.stat().st_mtime_ns)
+    newest.unlink()
+    ended = place.run("status")
+    assert (ended.code, "stale" in ended.out, " NOTE" in ended.out) == (1, True, True)
+    assert "that the storage does not list" in ended.out
     shutil.rmtree(place.folder / "backups")
     ended = place.run("status")
     assert ended.code == 1

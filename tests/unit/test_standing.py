@@ -49,6 +49,15 @@ def test_a_backup_that_is_remembered_and_not_there_makes_its_job_stale_at_once()
     assert standing.note == "the catalog remembers a backup of 2026-03-10 11:00:00 +0000 that the storage does not list"
 
 
+def test_an_older_backup_does_not_hide_that_the_newest_is_not_there_any_more() -> None:
+    standing = standing_of(replace(DAILY, remembered=NOW - HOUR), NOW)
+    assert standing.stale
+    assert (standing.last_good_at, standing.age) == (NOW - 9 * HOUR, 9 * HOUR)
+    assert standing.note == "the catalog remembers a backup of 2026-03-10 11:00:00 +0000 that the storage does not list"
+    assert standing_of(replace(DAILY, remembered=NOW - 9 * HOUR), NOW).is_well
+    assert standing_of(replace(DAILY, remembered=NOW - 10 * HOUR), NOW).is_well
+
+
 def test_a_backup_from_the_future_is_not_the_newest() -> None:
     skewed, wrong = NOW + timedelta(minutes=5), NOW + timedelta(minutes=6)
     assert standing_of(replace(DAILY, good=(wrong, *DAILY.good)), NOW).last_good_at == NOW - 9 * HOUR
