@@ -144,21 +144,21 @@ def _standing_table(standings: Sequence[Standing], jobs: Mapping[str, Job]) -> N
     if not standings:
         render.note("the file has no jobs")
         return
-    render.table(
-        ("JOB", "STATUS", "LAST GOOD", "AGE", "LAST RUN", "NEXT RUN", "NOTE"),
-        [_standing_cells(standing, jobs[standing.job].timezone) for standing in standings],
-        right=("AGE",),
-    )
+    columns = ["JOB", "STATUS", "LAST GOOD", "AGE", "LAST RUN", "NEXT RUN"]
+    if any(standing.note for standing in standings):
+        columns.append("NOTE")
+    cells = [_standing_cells(standing, jobs[standing.job].timezone) for standing in standings]
+    render.table(columns, [row[: len(columns)] for row in cells], right=("AGE",))
 
 
 def _standing_cells(standing: Standing, zone: str) -> tuple[str, ...]:
     return (
         standing.job,
         _in_a_word(standing),
-        "never" if standing.last_good_at is None else _local(standing.last_good_at, zone),
+        "never" if standing.last_good_at is None else _minute(standing.last_good_at, zone),
         "-" if standing.age is None else render.human_age(standing.age.total_seconds()),
         standing.last_outcome.value if standing.last_outcome else "-",
-        "-" if standing.next_run_at is None else _local(standing.next_run_at, zone),
+        "-" if standing.next_run_at is None else _minute(standing.next_run_at, zone),
         standing.note or "-",
     )
 
@@ -176,3 +176,8 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _local(moment: datetime, zone: str) -> str:
     return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %z}"
+
+
+def _minute(moment: datetime, zone: str) -> str:
+    """Without seconds: a line a job is to fit a terminal of 80 columns."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M %z}"
