@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from backupctl.errors import BackupctlError, UsageError
 from backupctl.events import ClockChanged, Listener, NotReloaded, Reloaded, Serving, Stopping
 from backupctl.model import Trigger
 from backupctl.pool import Limits, Pool
-from backupctl.reloading import Reloader
+from backupctl.reloading import Reloader, Signature
 from backupctl.runner import Clock, Request, Runner, utc_now
 from backupctl.signals import STOPS, Signals
 from backupctl.standing import Standing
@@ -35,8 +35,12 @@ class Parts:
     """What a scheduler works with."""
 
     file: Path
+    signature: Signature
+    """The file's when the configuration was read from it."""
     load: Callable[[], Config]
     """Reads the file anew. Raises ConfigError."""
+    signals: Signals
+    """Waited for from before the file was read on: none is lost, nor ends the runner as it begins."""
     state: StateFolder
     catalog: Catalog
     vigil: Vigil
@@ -51,12 +55,13 @@ class Scheduler:
         self._configuration = configuration
         self._parts = parts
         self._runner = Runner(parts.state, configuration.redactor, parts.listener, parts.clock)
-        self._signals = Signals(STOPS)
+        self._signals = parts.signals
         self._pool = Pool(_limits(configuration), parts.listener, lambda _request, _run: self._signals.wake())
         self._agenda = Agenda(self._submit, parts.clock())
-        self._reloader = Reloader(parts.file, parts.load, self._signals.wake)
+        self._reloader = Reloader(parts.file, parts.signature, parts.load, self._signals.wake)
         self._wall_minus_monotonic = 0.0
         self._beat = time.monotonic()
+        self._stops = 0
 
     @property
     def configuration(self) -> Config:
@@ -87,7 +92,7 @@ class Scheduler:
     def serve(self, beside: AbstractContextManager[None]) -> None:
         """Go on until SIGTERM or SIGINT, within `beside`; on the main thread. Raises BusyError when another does."""
         # First: of a second runner it is to be said that it is one, and not that a port is taken.
-        with self._parts.state.serving(), beside, self._signals:
+        with self._parts.state.serving(), beside:
             self._begin()
             while not self._round():
                 pass
@@ -110,11 +115,13 @@ class Scheduler:
         self._agenda.run_due(now)
         self._reloader.look()
         self._take_reloaded()
-        for number in self._signals.wait(self._seconds_to_sleep()):
-            if number != signal.SIGHUP:
-                return True
+        self._heed(self._signals.wait(self._seconds_to_sleep()))
+        return self._stops > 0
+
+    def _heed(self, came: Sequence[signal.Signals]) -> None:
+        if signal.SIGHUP in came:
             self._reloader.reload()
-        return False
+        self._stops += sum(number != signal.SIGHUP for number in came)
 
     def _seconds_to_sleep(self) -> float:
         most = _RESTLESS_S if self._reloader.is_restless else _SLEEP_MOST_S
@@ -198,11 +205,11 @@ class Scheduler:
         self._tell_of_end(grace)
         self._pool.stop()
         while not self._pool.is_idle:
-            self._beat = time.monotonic()
-            came = self._signals.wait(max(0.0, until - time.monotonic()))
-            if any(number != signal.SIGHUP for number in came) or time.monotonic() >= until:
+            left = until - time.monotonic()
+            if self._stops > 1 or left <= 0:
                 self._insist()
                 return
+            self._linger(left)
 
     def _insist(self) -> None:
         for number in STOPS:
@@ -210,7 +217,12 @@ class Scheduler:
         self._tell_of_end(None)
         self._pool.cancel()
         while not self._pool.is_idle:
-            self._signals.wait(_SLEEP_MOST_S)
+            self._linger(_SLEEP_MOST_S)
+
+    def _linger(self, seconds: float) -> None:
+        """Wait for a run to end, or a signal; whoever asks for our health hears that we do not hang."""
+        self._beat = time.monotonic()
+        self._stops += sum(number != signal.SIGHUP for number in self._signals.wait(min(seconds, _SLEEP_MOST_S)))
 
     def _tell_of_end(self, grace: float | None) -> None:
         self._parts.listener(Stopping(tuple(request.job.name for request in self._pool.running), grace))

@@ -4,6 +4,7 @@ import threading
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,6 +18,7 @@ from backupctl.cli.watching import Teller
 from backupctl.config import InvalidFile
 from backupctl.events import ClockChanged, Event, Listener, NotReloaded, Reloaded, Serving, Stopping, to_all
 from backupctl.runner import utc_now
+from backupctl.signals import STOPS, Signals
 from backupctl.state import StateFolder
 
 _LINE_EVERY_S = 60.0
@@ -35,13 +37,20 @@ def run(ctx: typer.Context, listen: ListenOption = None, file: FileOption = None
 
     Exit: 0 when it was told to stop, 2 usage or configuration, 4 another one works with the same state folder.
     """
+    # From here on: a signal that comes while the runner begins is not to end it otherwise than later.
+    with Signals(STOPS) as signals:
+        _serve(file_of(ctx, file), listen, signals)
+
+
+def _serve(path: Path, listen: str | None, signals: Signals) -> None:
     # Imported late: what every other command can do without.
     from backupctl import health
     from backupctl.metrics import Metrics
+    from backupctl.reloading import signature_of
     from backupctl.scheduler import Parts, Scheduler
     from backupctl.vigil import Vigil
 
-    path = file_of(ctx, file)
+    signature = signature_of(path)
     configuration = config.load(path)
     state = StateFolder(configuration.state_dir)
     zone = ZoneInfo(configuration.timezone)
@@ -51,7 +60,8 @@ def run(ctx: typer.Context, listen: ListenOption = None, file: FileOption = None
     metrics.recall([*catalog.last_runs().values(), *catalog.last_success().values()])
     vigil = Vigil(catalog, utc_now)
     listener = to_all(catalog.hear, vigil.hear, metrics.hear, _in_turn(_Told(log, zone).hear))
-    scheduler = Scheduler(configuration, Parts(path, partial(config.load, path), state, catalog, vigil, listener))
+    parts = Parts(path, signature, partial(config.load, path), signals, state, catalog, vigil, listener)
+    scheduler = Scheduler(configuration, parts)
     scheduler.serve(health.serve(Address.parse(listen), scheduler, metrics) if listen else nullcontext())
 
 

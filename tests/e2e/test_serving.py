@@ -1,6 +1,7 @@
 """The long-running runner, as a service manager runs it: on time, stopped, killed, reloaded, and its clock set."""
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -115,6 +116,21 @@ def test_a_second_runner_on_the_same_state_folder_is_refused_and_run_once_is_not
         assert "another `backupctl run` works with the state folder" in second.err
         service.place.ok("run-once", "shop")
         service.stopped(running)
+
+
+def test_a_signal_that_comes_while_the_runner_begins_does_what_it_does_later(service: Service) -> None:
+    service.jobs(f'shop: cron: "{DAILY}"')
+    file = service.place.folder / "jobs.yaml"
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)
+    with service.place.start("run", env=service.clock.environment) as running:
+        with file.open("w") as reading:  # opens when the runner does
+            running.process.send_signal(signal.SIGHUP)
+            running.terminate()
+            reading.write(text)
+        told = running.wait()
+    assert (told.code, "serving 1 job" in told.err, "stopping; nothing is running" in told.err) == (0, True, True)
 
 
 def test_what_runs_may_end_when_the_runner_is_stopped(service: Service) -> None:
