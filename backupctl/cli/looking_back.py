@@ -113,11 +113,12 @@ def status(
     A job is stale when its newest good backup is older than max_age, or than twice the longest time between two of
     its runs in a year. It is failing when its last run failed or was cut off, or when its storage cannot be read.
 
-    Exit: 0 all is well, 1 a job is stale or failing.
+    Exit: 0 all is well, 1 a job is stale or failing, or what became of the runs is not known.
     """
     configuration = config.load(file_of(ctx, file), jobs=None if name is None else [name], database=False)
     now = datetime.now(UTC)
-    standings = survey(configuration.jobs, _catalog(configuration), configuration.redactor, now)
+    catalog = _catalog(configuration)
+    standings = survey(configuration.jobs, catalog, configuration.redactor, now)
     if as_json:
         render.json_document([_standing_as_json(standing) for standing in standings])
         for standing in standings:
@@ -125,7 +126,9 @@ def status(
                 render.warn(f"{standing.job}: {standing.note}")
     else:
         _standing_table(standings, {job.name: job for job in configuration.jobs})
-    raise typer.Exit(ExitCode.OK if all(standing.is_well for standing in standings) else ExitCode.RUN_FAILED)
+    # Without the catalog nobody knows how the last runs ended: runs that fail for the same full disk are not in it.
+    well = not catalog.problem and all(standing.is_well for standing in standings)
+    raise typer.Exit(ExitCode.OK if well else ExitCode.RUN_FAILED)
 
 
 def _standing_as_json(standing: Standing) -> dict[str, Any]:

@@ -188,7 +188,9 @@ def test_without_room_for_the_catalog_the_backup_is_made_all_the_same(
     assert ran.err.count("warning: ") == 1
     assert "runs are not recorded" in ran.err
     assert len(place.backups("shop")) == 1
-    place.ok("status", env=state)
+    status = place.run("status", env=state)
+    assert status.code == 1, "how the last run ended is not known"
+    assert "the catalog of runs" in status.err
 
 
 def test_a_history_that_cannot_be_read_is_an_error_and_not_an_empty_one(place: Workplace) -> None:
