@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help venv parts demo test test-faults test-image image check bench pins clean
+.PHONY: help venv parts demo demo-run test test-faults test-image image check bench bench-run pins clean
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -19,6 +19,9 @@ parts: venv  ## Fetch the servers that the tests start
 
 demo: venv  ## Back up, verify and restore a small real database, in the folder demo
 	@$(BIN)/python -m tests.demo
+
+demo-run: venv  ## Let the runner work for two minutes on two small databases, in the folder demo-run
+	@$(BIN)/python -m tests.demo_run
 
 test: parts  ## Run every test, against real servers
 	$(BIN)/pytest -n 4 --dist worksteal $(ARGS)
@@ -45,6 +48,9 @@ check: venv  ## Check style, types, the direction of imports, and the container 
 bench: parts .parts/bench/made  ## Measure run-once against pg_dump | zstd | aws s3 cp
 	$(BIN)/python -m bench $(ARGS)
 
+bench-run: venv  ## Measure the runner: what 10,000 jobs cost, and how late 500 at once begin (Linux)
+	$(BIN)/python -m bench.run $(ARGS)
+
 # The AWS command line has a virtual environment of its own: it pins versions of what we use too.
 .parts/bench/made: requirements/bench.txt | venv
 	$(BIN)/python -m venv --clear .parts/bench
@@ -70,4 +76,4 @@ pins: venv  ## Take the newest versions into requirements/
 	done
 
 clean:  ## Remove all that was made or fetched
-	rm -rf .venv .parts demo bench/results .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .parts demo demo-run bench/results .mypy_cache .ruff_cache .import_linter_cache .hypothesis
