@@ -188,12 +188,13 @@ class Repository:
         if wanted == LATEST:
             return self._newest(listing.good, "that is whole")
         matches = [backup for backup in listing.backups if backup.manifest.id.startswith(wanted)]
-        if len(matches) == 1:
-            return matches[0]
+        found = list(dict.fromkeys(backup.manifest.id for backup in matches))
+        if len(found) == 1:  # of copies that somebody made by hand, one that is whole
+            return next((backup for backup in matches if backup.problem is None), matches[0])
         hint = f"`backupctl list {self._job}` shows their ids"
-        if matches:
-            ids = ", ".join(backup.manifest.id for backup in matches[:5])
-            raise UsageError(f"{wanted} is the beginning of {len(matches)} backups: {ids}", hint="give more of the id")
+        if found:
+            ids = ", ".join(found[:5])
+            raise UsageError(f"{wanted} is the beginning of {len(found)} backups: {ids}", hint="give more of the id")
         raise UsageError(f"job {self._job} has no backup {wanted} on {self._storage.location}", hint=hint)
 
     def open_dump(self, manifest: Manifest, role: str = DUMP_ROLE) -> Reader:

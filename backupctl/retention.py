@@ -142,14 +142,16 @@ class _Newest:
 
 @dataclass
 class _Last:
+    """Backups of one moment are copies of one, made by hand: they take one place together."""
+
     most: int
-    count: int = 0
+    seen: set[datetime] = field(default_factory=set)
 
     def reason(self, backup: Candidate) -> str | None:
-        return f"last {self.most}" if self.count < self.most else None
+        return f"last {self.most}" if len(self.seen) < self.most else None
 
     def take(self, backup: Candidate) -> None:
-        self.count += 1
+        self.seen.add(backup.started_at.astimezone(UTC))
 
 
 @dataclass

@@ -138,6 +138,17 @@ def test_a_backup_is_found_by_a_unique_beginning_of_its_id(storage: MemoryStorag
         repository.find("1999")
 
 
+def test_a_copy_beside_the_original_is_the_same_backup(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    manifest = back_up(repository)
+    for key in (manifest.key, manifest.dump.key):
+        storage.objects[key.replace("/20260131/", "/copy/")] = storage.objects[key]
+    assert len(repository.listing().good) == 2
+    del storage.objects[manifest.dump.key]
+    found = repository.find(manifest.id)
+    assert (found.problem, found.manifest.dump.key) == (None, manifest.dump.key.replace("/20260131/", "/copy/"))
+
+
 def test_latest_never_means_a_damagedback_up(storage: MemoryStorage) -> None:
     repository = repository_of(storage)
     old = back_up(repository, at=WHEN - timedelta(days=1))

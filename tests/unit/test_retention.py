@@ -54,6 +54,12 @@ def test_the_last_so_many_are_kept_whatever_their_age() -> None:
     assert kept(backups, policy(keep_last=2)) == ["2026-11-20 12:00", "2026-10-11 12:00"]
 
 
+def test_a_copy_that_was_made_by_hand_takes_no_place_of_its_own() -> None:
+    newest, *older = every(timedelta(days=1), 4)
+    copied = [newest, Candidate("copy", newest.started_at), *older]
+    assert kept(copied, policy(keep_last=3)) == ["copy", "2026-11-20 12:00", "2026-11-19 12:00", "2026-11-18 12:00"]
+
+
 def test_two_years_of_daily_backups_thin_out() -> None:
     backups = every(timedelta(days=1), 730)
     rules = policy(keep_last=2, keep_daily=4, keep_weekly=4, keep_monthly=6, keep_yearly=3)
