@@ -11,7 +11,6 @@ writes the manifest and compares the stored size; its time holds all of that, an
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import statistics
@@ -23,11 +22,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.report import ROOT, machine, save, say, table
 from bench.subjects import SUBJECTS, Subject
 from tests.parts.s3 import S3Server, WeedServer
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results"
 AWS = ROOT / ".parts" / "bench" / "bin" / "aws"
 SLOWER_MOST = 1.05
 MEMORY_MOST = 150 << 20
@@ -61,7 +59,7 @@ def _bench(engine: str, kind: type[Subject], rows: int | None, pairs: int) -> No
     store = WeedServer()
     subject = kind()
     try:
-        _say(f"{engine}: filling a {subject.title} with {rows or subject.rows} rows")
+        say(f"{engine}: filling a {subject.title} with {rows or subject.rows} rows")
         subject.fill(rows or subject.rows)
         result = _compare(_ours(folder, subject, store), _theirs(folder, subject, store), pairs)
         result |= {"engine": subject.title, "dump_bytes": _dump_bytes(folder, subject, store)}
@@ -77,12 +75,11 @@ def _compare(ours: Callable[[], Measured], theirs: Callable[[], Measured], pairs
     measured: list[tuple[Measured, Measured]] = []
     for number in range(pairs + 1):
         pair = (ours(), theirs())
-        _say(f"pair {number}: backupctl {pair[0].seconds:.2f} s, pipeline {pair[1].seconds:.2f} s")
+        say(f"pair {number}: backupctl {pair[0].seconds:.2f} s, pipeline {pair[1].seconds:.2f} s")
         measured.append(pair)
     counted = measured[1:]
     return {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
+        **machine(),
         "pairs": [{"backupctl": asdict(a), "pipeline": asdict(b)} for a, b in counted],
         "backupctl_s": statistics.median(a.seconds for a, _ in counted),
         "pipeline_s": statistics.median(b.seconds for _, b in counted),
@@ -154,13 +151,9 @@ def _dump_bytes(folder: Path, subject: Subject, store: S3Server) -> int:
 
 
 def _report(engine: str, result: dict[str, object]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{engine}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
     pairs = result["pairs"]
     assert isinstance(pairs, list)
     size = f"{_number(result, 'dump_bytes') / 1e9:.2f} GB"
-    _print(f"{result['engine']}: dump of {size}, {len(pairs)} pairs, {result['machine']}")
     rows = [
         ("", "backupctl", "pipeline", "ratio", "bound"),
         (
@@ -173,23 +166,14 @@ def _report(engine: str, result: dict[str, object]) -> None:
         ("peak memory, MB", f"{_number(result, 'peak_bytes') / 1e6:.0f}", "", "", f"{MEMORY_MOST / 1e6:.0f}"),
         ("written to disk, MB", f"{_number(result, 'disk_bytes') / 1e6:.1f}", "", "", "0"),
     ]
-    for row in rows:
-        _print("".join(f"{cell:>20}" for cell in row))
-    _say(f"written to {path.relative_to(ROOT)}")
+    table(f"{result['engine']}: dump of {size}, {len(pairs)} pairs, {result['machine']}", rows, (20, 20, 20, 20, 20))
+    save(engine, result)
 
 
 def _number(result: Mapping[str, object], name: str) -> float:
     value = result[name]
     assert isinstance(value, int | float)
     return float(value)
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
 
 
 if __name__ == "__main__":
