@@ -12,6 +12,7 @@ from backupctl.cli import render
 from backupctl.cli.given import FileOption, JsonOption, file_of
 from backupctl.config import Config, InvalidFile, Job, starter
 from backupctl.errors import ConfigError, ExitCode, UsageError
+from backupctl.options import written
 from backupctl.process import Session
 from backupctl.runner import engine_of, storage_of
 from backupctl.timetable import Timetable
@@ -35,7 +36,7 @@ def validate(ctx: typer.Context, as_json: JsonOption = False, file: FileOption =
             raise
         render.json_document({"ok": False, "jobs": [], "problems": [problem.as_json() for problem in error.problems]})
         raise typer.Exit(ExitCode.USAGE) from None
-    for text in (*_not_built_yet(configuration), *_kept_for_ever(configuration)):
+    for text in (*_not_built_yet(configuration), *_kept_for_ever(configuration), *_kept_by_age(configuration)):
         render.note(text)
     now = datetime.now(UTC)
     if as_json:
@@ -63,6 +64,17 @@ def _kept_for_ever(configuration: Config) -> Iterator[str]:
         yield f"note: job {names[0]} has no retention policy: all of its backups are kept"
     elif names:
         yield f"note: {len(names)} jobs have no retention policy: all of their backups are kept"
+
+
+def _kept_by_age(configuration: Config) -> Iterator[str]:
+    """Age is counted from the newest: after a rest, or a run while the clock was wrong, that one is all there is."""
+    for job in configuration.jobs:
+        if job.retention and list(job.retention.model_dump(exclude_none=True)) == ["keep_within"]:
+            age = written(job.retention.keep_within or 0)
+            yield (
+                f"note: job {job.name} keeps by age alone: a backup that is made {age} after the one before it leaves"
+                " nothing but itself; a keep_last beside keep_within prevents that"
+            )
 
 
 def _table(configuration: Config, now: datetime) -> None:
