@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+assert Path("/proc/thread-self/children").exists(), "the kernel must tell the children of a process"
+
 COMMAND = Path(sys.executable).with_name("backupctl")
 TIMEOUT_S = 120
 
@@ -150,22 +152,25 @@ def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.03)
 
 
 def _descendants(pid: int) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            stat = _read(int(entry.name), "stat")
-            if stat:
-                parents[int(entry.name)] = int(stat.rpartition(b")")[2].split()[1])
     found: list[int] = []
-    wanted = {pid}
+    wanted = [pid]
     while wanted:
-        wanted = {child for child, parent in parents.items() if parent in wanted}
+        wanted = [child for parent in wanted for child in _children(parent)]
         found += wanted
     return found
+
+
+def _children(pid: int) -> list[int]:
+    """Those of each of its threads: the kernel keeps them by the one that started them."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 -- twenty times a second
+    except OSError:
+        return []
+    return [int(child) for thread in threads for child in _read(pid, f"task/{thread}/children").split()]
 
 
 def _is_alive(pid: int) -> bool:
