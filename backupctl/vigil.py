@@ -1,6 +1,9 @@
 """How every job stands, kept up to date for as long as the runner goes: by its runs, and by looking at the storages."""
 
+import logging
+import random
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,12 +15,16 @@ from backupctl.runner import Clock
 from backupctl.standing import TELLING, Facts, Standing, newest_of, standing_of
 from backupctl.survey import look, remembered
 
+_log = logging.getLogger(__name__)
+
 _ROUND_S = 24 * 3600.0
 """Each storage is looked at once in this time: somebody may have deleted what a run had left there."""
 
-_LOOK_LEAST_S = 1.0
-_UNKNOWN_LEAST_S = 0.1
-"""Of a job that no success is remembered of nothing is known before its storage was looked at."""
+_AGAIN_S = 300.0
+"""A storage that could not be read may be back sooner than that."""
+
+_PACE_S = 0.1
+_SLEEP_MOST_S = 1.0
 
 
 class Vigil:
@@ -29,8 +36,9 @@ class Vigil:
         self._lock = threading.Lock()
         self._facts: dict[str, Facts] = {}
         self._jobs: dict[str, Job] = {}
-        self._unknown: dict[str, None] = {}
-        self._round: list[str] = []
+        self._seen: set[str] = set()
+        self._look_at: dict[str, float] = {}
+        """When to look at each job's storage, by the monotonic clock."""
         self._redact = Redactor()
         self._stopped = threading.Event()
 
@@ -38,9 +46,24 @@ class Vigil:
         """From now on these jobs are looked after, and no others."""
         facts = dict(remembered(jobs, self._catalog, self._clock()))
         with self._lock:
-            seen = {name for name in self._facts if name not in self._unknown}
-            self._unknown = {name: None for name, one in facts.items() if not one.good and name not in seen}
+            self._seen &= {job.name for job in jobs if not self._is_elsewhere(job)}
+            # What was seen there counts for more than what is remembered, also when the file is read again.
+            facts |= {name: _as_seen(facts[name], self._facts[name]) for name in self._seen}
+            self._look_at = {job.name: self._first_look(job, facts[job.name]) for job in jobs}
             self._facts, self._jobs, self._redact = facts, {job.name: job for job in jobs}, redact
+
+    def _first_look(self, job: Job, facts: Facts) -> float:
+        """At once where nothing is known; any other storage within a day, one after the other."""
+        if job.name in self._look_at and not self._is_elsewhere(job):
+            return self._look_at[job.name]
+        if job.name in self._look_at or not facts.good:
+            return time.monotonic()
+        return time.monotonic() + _ROUND_S * random.random()  # noqa: S311 -- no secret comes of it
+
+    def _is_elsewhere(self, job: Job) -> bool:
+        """The job has another storage than it had."""
+        before = self._jobs.get(job.name)
+        return before is not None and before.storage != job.storage
 
     def hear(self, event: Event) -> None:
         """Take a run's end into account; for the runner's events."""
@@ -64,30 +87,42 @@ class Vigil:
         self._stopped.set()
 
     def _look_around(self) -> None:
-        while not self._stopped.wait(self._pace_s()):
-            self._look(self._next())
-
-    def _pace_s(self) -> float:
-        with self._lock:
-            return _UNKNOWN_LEAST_S if self._unknown else max(_LOOK_LEAST_S, _ROUND_S / max(1, len(self._jobs)))
+        seconds = 0.0
+        while not self._stopped.wait(seconds):
+            name = self._next()
+            if name is not None:
+                self._look(name)
+            seconds = _SLEEP_MOST_S if name is None else _PACE_S
 
     def _next(self) -> str | None:
+        """Whose storage is to be looked at now; None: nobody's."""
         with self._lock:
-            if self._unknown:
-                return next(iter(self._unknown))
-            self._round = self._round or list(self._jobs)
-            return self._round.pop() if self._round else None
+            name = min(self._look_at, key=self._look_at.__getitem__, default=None)
+            if name is None or self._look_at[name] > time.monotonic():
+                return None
+            self._look_at[name] = time.monotonic() + _ROUND_S
+            return name
 
-    def _look(self, name: str | None) -> None:
+    def _look(self, name: str) -> None:
         with self._lock:
-            job, facts, redact = self._jobs.get(name or ""), self._facts.get(name or ""), self._redact
-        if job is None or facts is None:
+            job, facts, redact = self._jobs[name], self._facts[name], self._redact
+        try:
+            looked = look(job, facts, redact)
+        except Exception:
+            _log.exception("the storage of job %s could not be looked at", name)
             return
-        looked = look(job, facts, redact)
         with self._lock:
-            if self._facts.get(job.name) is facts:  # else a run has ended in between, and knows better
-                self._facts[job.name] = looked
-            self._unknown.pop(job.name, None)
+            if self._facts.get(name) is facts:
+                self._facts[name] = looked
+                self._seen.add(name)
+            elif name in self._look_at:  # a run has ended in between, or the file was read again
+                self._look_at[name] = time.monotonic()
+            if looked.problem and name in self._seen:
+                self._look_at[name] = time.monotonic() + _AGAIN_S
+
+
+def _as_seen(remembered: Facts, seen: Facts) -> Facts:
+    return replace(remembered, good=seen.good, problem=seen.problem)
 
 
 def _after(facts: Facts, event: Finished) -> Facts:
