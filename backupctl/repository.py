@@ -222,7 +222,7 @@ class Repository:
             with closing(self._storage.open(key)) as reader:
                 manifest = Manifest.from_json(reader.read(_MANIFEST_MOST_BYTES), key=key)
         except IntegrityError as error:
-            return str(error)
+            return f"{error.message}: {error.hint}" if error.hint else error.message
         except StorageError:
             if self._is_there(key):
                 raise

@@ -102,7 +102,9 @@ def test_a_manifest_that_cannot_be_read_is_told_and_hides_no_other(storage: Memo
     storage.objects["backups/app/20260131/other.sql.manifest.json"] = text
     listing = repository.listing()
     assert [good.id for good in listing.good] == [manifest.id]
-    assert list(listing.unreadable) == ["backups/app/20260131/other.sql.manifest.json"]
+    (told,) = listing.unreadable.items()
+    assert told[0] == "backups/app/20260131/other.sql.manifest.json"
+    assert told[1].endswith(": it was altered, or written by a newer backupctl")
 
 
 def test_a_manifest_that_was_copied_elsewhere_is_noback_up(storage: MemoryStorage) -> None:
