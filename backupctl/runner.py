@@ -82,6 +82,8 @@ class Runner:
                 return self._told(self._locked(job, begun, Session(scratch, cancel, self.redact)))
         except BackupctlError as error:
             return self._told(self._failed(begun, error))
+        except Exception as error:
+            return self._told(self._met_a_bug(begun, error))
 
     def skip(self, request: Request, why: str, hint: str) -> Run:
         """Record that a run was asked for and did not take place."""
@@ -117,12 +119,19 @@ class Runner:
         """All of a run for which the job's lock is held."""
         run = self._backed_up(job, begun, session)
         try:
+            self._afterwards(job, run, session)
+        except Exception as error:
+            # The backup is there: whatever goes wrong from here on does not make the run a failure.
+            self._warn(job, str(self._met_a_bug(run, error).error))
+        return run
+
+    def _afterwards(self, job: Job, run: Run, session: Session) -> None:
+        try:
             hooks.after(job, run, session)
         except BackupctlError as error:
             self._warn(job, error.message)
         if run.manifest and job.retention:
             self._prune(job, job.retention, session.cancel)
-        return run
 
     def _prune(self, job: Job, policy: Retention, cancel: Cancellation) -> None:
         """Remove what the policy does not keep any more; what cannot be removed does not make the run a failure."""
@@ -148,10 +157,13 @@ class Runner:
         except BackupctlError as error:
             run = self._failed(begun, error)
         except Exception as error:
-            _log.exception("job %s met a bug", job.name)
-            text = self.redact(f"a bug in backupctl: {type(error).__name__}: {error}")
-            run = replace(begun, exit_code=ExitCode.BUG, error=text, hint="run again with --debug, and report it")
+            run = self._met_a_bug(begun, error)
         return replace(run, finished_at=self.clock())
+
+    def _met_a_bug(self, begun: Run, error: Exception) -> Run:
+        _log.error("job %s met a bug", begun.job, exc_info=error)
+        text = self.redact(f"a bug in backupctl: {type(error).__name__}: {error}")
+        return replace(begun, exit_code=ExitCode.BUG, error=text, hint="run again with --debug, and report it")
 
     def _failed(self, begun: Run, error: BackupctlError) -> Run:
         return replace(

@@ -3,11 +3,13 @@
 import socket
 import sqlite3
 import tracemalloc
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from stat import S_IRWXU
 from textwrap import dedent
+from typing import NoReturn
 
 import pytest
 from pydantic import SecretStr
@@ -20,9 +22,12 @@ from backupctl.events import Event, Finished, Started, Warned, to_all
 from backupctl.journal import Intent
 from backupctl.model import Outcome, Trigger
 from backupctl.redact import Redactor
+from backupctl.retention import Retention
 from backupctl.runner import Request, Runner
 from backupctl.state import StateFolder
-from backupctl.storages.local import LocalOptions
+from backupctl.storages import STORAGES
+from backupctl.storages.base import StoredObject
+from backupctl.storages.local import LocalOptions, LocalStorage
 from backupctl.storages.s3 import S3Storage
 from backupctl.storages.s3.options import S3Options
 
@@ -174,6 +179,26 @@ def test_a_timeout_ends_a_run_whose_storage_never_answers(place: Place) -> None:
             run = place.runner.run(Request(replace(place.job, storage=storage, timeout=1)), Cancellation())
             assert run.outcome is Outcome.FAILED
             assert "took longer than its timeout of 1s" in str(run.error)
+
+
+def test_a_bug_after_the_backup_is_a_warning_and_the_run_ends(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(LocalStorage):
+        def list(self, prefix: str) -> Iterator[StoredObject]:
+            raise RuntimeError("s3cret bug")
+
+    monkeypatch.setitem(STORAGES, "local", Broken)
+    run = place.runner.run(Request(replace(place.job, retention=Retention(keep_last=1))), Cancellation())
+    assert (run.outcome, place.events[-1]) == (Outcome.SUCCEEDED, Finished("shop", run))
+    assert place.warnings == ["a bug in backupctl: RuntimeError: *** bug"]
+
+
+def test_a_bug_with_the_state_folder_is_the_runs_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(StateFolder):
+        def holding(self, job: str) -> NoReturn:
+            raise RuntimeError("a bug")
+
+    run = replace(place.runner, state=Broken(place.folder)).run(Request(place.job), Cancellation())
+    assert (run.outcome, run.exit_code, place.events) == (Outcome.FAILED, ExitCode.BUG, [Finished("shop", run)])
 
 
 def test_a_skipped_run_is_told_of_as_any_other(place: Place) -> None:
