@@ -1,0 +1,194 @@
+"""What is said of one run."""
+
+import shlex
+from pathlib import PurePath
+
+from backupctl.events import Run
+from backupctl.letters import measures
+from backupctl.letters.facts import Facts, Good
+from backupctl.letters.letter import Letter, Listing, Part, Rows, Says, Tone
+from backupctl.letters.origin import footer, of_place, subject
+from backupctl.model import Manifest, Outcome
+from backupctl.notifiers.base import Kind
+
+OUTPUT_LINES = 20
+OUTPUT_LENGTH = 4000
+LONGEST_HEADLINE = 300
+
+_WORDS = {
+    Outcome.FAILED: ("FAILED", Tone.BAD),
+    Outcome.INTERRUPTED: ("FAILED", Tone.BAD),
+    Outcome.PARTIAL: ("PARTIAL", Tone.WARNING),
+    Outcome.SKIPPED: ("SKIPPED", Tone.WARNING),
+    Outcome.CANCELLED: ("CANCELLED", Tone.CALM),
+}
+_GOOD_WORDS = {
+    Kind.DRIFT: ("WARNING", Tone.WARNING),
+    Kind.RECOVERY: ("RECOVERED", Tone.GOOD),
+    Kind.SUCCESS: ("OK", Tone.GOOD),
+}
+
+
+def kind_of(run: Run, facts: Facts) -> Kind:
+    """What a run's message is about. A backup that lacks a part counts as a failure: people must hear of it."""
+    match run.outcome:
+        case Outcome.FAILED | Outcome.INTERRUPTED | Outcome.PARTIAL:
+            return Kind.FAILURE
+        case Outcome.SKIPPED | Outcome.CANCELLED:
+            return Kind.SKIPPED
+        case _ if facts.drift:
+            return Kind.DRIFT
+        case _:
+            return Kind.RECOVERY if facts.failed_before else Kind.SUCCESS
+
+
+def of_run(run: Run, facts: Facts) -> Letter:
+    kind = kind_of(run, facts)
+    word, tone = _GOOD_WORDS[kind] if run.outcome is Outcome.SUCCEEDED else _WORDS[run.outcome]
+    about = _about(run, facts, kind)
+    return Letter(
+        kind=kind,
+        job=facts.job,
+        run_id=run.run_id,
+        word=word,
+        tone=tone,
+        subject=subject(word, facts.job, about),
+        headline=measures.one_line(about, LONGEST_HEADLINE),
+        parts=tuple(_parts(run, facts, tone)),
+        footer=footer(facts.place),
+    )
+
+
+def _about(run: Run, facts: Facts, kind: Kind) -> str:
+    """The run in one line."""
+    if kind is Kind.DRIFT:
+        return facts.drift[0]
+    if kind is Kind.RECOVERY:
+        return f"backed up again, after {_runs(facts.failed_before)} that failed"
+    if run.manifest is not None and run.outcome is Outcome.SUCCEEDED:
+        return f"{measures.size(good_of(run.manifest).stored)} stored in {measures.duration(run.seconds)}"
+    return run.error or f"the run was {run.outcome.value}"
+
+
+def _runs(count: int) -> str:
+    return "a run" if count == 1 else f"{count} runs"
+
+
+def _parts(run: Run, facts: Facts, tone: Tone) -> list[Part]:
+    parts = [*_drifts(run, facts), *_troubles(run, tone)]
+    parts += _recovering(facts, run)
+    parts += [Says(measures.visible(text), Tone.WARNING) for text in facts.warnings]
+    parts.append(Rows(tuple(_rows(run, facts))))
+    if output := _end_of(facts.output):
+        parts.append(Listing("The last lines of the tool's output", output))
+    if run.manifest is not None:
+        parts += _restoring(run.manifest, facts)
+    elif run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED):
+        parts.append(Listing("What there is to restore", f"{_command(facts)} list {shlex.quote(facts.job)}"))
+    return parts
+
+
+def _drifts(run: Run, facts: Facts) -> list[Part]:
+    """What the headline has not said already, and how to say that all is well."""
+    if not facts.drift:
+        return []
+    told = facts.drift if kind_of(run, facts) is not Kind.DRIFT else facts.drift[1:]
+    return [
+        *(Says(measures.visible(text), Tone.WARNING) for text in told),
+        Says("Nothing older is removed until someone has looked."),
+        Listing("If all is as it should be", f"{_command(facts)} accept {shlex.quote(facts.job)}"),
+    ]
+
+
+def _troubles(run: Run, tone: Tone) -> list[Part]:
+    """The error, where the headline could not hold all of it, and what to try."""
+    if run.error is None:
+        return []
+    whole = measures.visible(run.error).strip()
+    parts: list[Part] = [] if whole == measures.one_line(run.error, LONGEST_HEADLINE) else [Says(whole, tone)]
+    return [*parts, Says(f"What to try: {measures.visible(run.hint)}")] if run.hint else parts
+
+
+def _recovering(facts: Facts, run: Run) -> list[Part]:
+    if run.outcome is not Outcome.SUCCEEDED or not facts.failed_before:
+        return []
+    since = f", since {measures.moment(facts.failing_since, facts.place.zone)}" if facts.failing_since else ""
+    return [Says(f"Before it, {_runs(facts.failed_before)} had failed{since}.", Tone.GOOD)]
+
+
+def _rows(run: Run, facts: Facts) -> list[tuple[str, str]]:
+    zone = facts.place.zone
+    rows = [("Job", facts.job), ("Database", f"{facts.target} ({_software(run.manifest, facts)})")]
+    rows += [("Began", measures.moment(run.started_at, zone)), ("Took", measures.duration(run.seconds))]
+    if run.manifest is not None:
+        rows += _sizes(good_of(run.manifest), facts.last_good)
+    rows.append(("Storage", run.location))
+    if run.manifest is not None:
+        rows += [("Stored as", artifact.key) for artifact in run.manifest.artifacts]
+        rows.append(("Backup", run.manifest.id))
+    rows.append(("Last good", _before(run, facts)))
+    if facts.next_run_at is not None:
+        rows.append(("Next run", measures.clock(facts.next_run_at, zone)))
+    return rows + of_place(facts.place, run.run_id, run.trigger.value)
+
+
+def _software(manifest: Manifest | None, facts: Facts) -> str:
+    return f"{facts.engine} {manifest.server_version}".strip() if manifest else facts.engine
+
+
+def good_of(manifest: Manifest) -> Good:
+    """The backup's time and its bytes, all artifacts together."""
+    dumped = [artifact.dump_size for artifact in manifest.artifacts if artifact.dump_size is not None]
+    return Good(
+        manifest.started_at,
+        sum(artifact.size for artifact in manifest.artifacts),
+        sum(dumped) if len(dumped) == len(manifest.artifacts) else None,
+    )
+
+
+def _sizes(made: Good, before: Good | None) -> list[tuple[str, str]]:
+    rows = [("Stored", _with_change(made.stored, before.stored if before else None))]
+    if made.dumped is None:
+        return rows
+    return [("Dumped", _with_change(made.dumped, before.dumped if before else None)), *rows]
+
+
+def _with_change(now: int, before: int | None) -> str:
+    size, earlier = measures.size(now), measures.size(before or 0)
+    changed = measures.change(before, now)
+    if not changed:
+        return size
+    return f"{size} ({changed})" if size == earlier else f"{size} ({changed}, from {earlier})"
+
+
+def _before(run: Run, facts: Facts) -> str:
+    good = facts.last_good
+    if good is None:
+        return "none before this run"
+    age = measures.duration((run.finished_at - good.at).total_seconds())
+    return f"{measures.clock(good.at, facts.place.zone)}, {age} before"
+
+
+def _end_of(output: str) -> str:
+    lines = measures.visible(output).strip("\n").splitlines()
+    return "\n".join(line.rstrip() for line in lines[-OUTPUT_LINES:])[-OUTPUT_LENGTH:].strip("\n")
+
+
+def _command(facts: Facts) -> str:
+    return f"backupctl -f {shlex.quote(facts.place.config)}"
+
+
+def _restoring(manifest: Manifest, facts: Facts) -> list[Part]:
+    command, job = _command(facts), shlex.quote(facts.job)
+    into = shlex.quote(_restored(manifest))
+    return [
+        Listing("To check it", f"{command} verify {job} {manifest.id}"),
+        Listing("To restore it beside the original", f"{command} restore {job} {manifest.id} --into {into}"),
+    ]
+
+
+def _restored(manifest: Manifest) -> str:
+    """A name beside the original's: of a database, or of SQLite's file."""
+    if manifest.engine == "sqlite":
+        return f"{PurePath(manifest.database).stem}_restored.sqlite"
+    return f"{manifest.database}_restored"
