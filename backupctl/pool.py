@@ -138,11 +138,12 @@ class Pool:
 
     def cancel(self) -> None:
         """Stop, and end what runs too, without waiting for it."""
-        self.stop()
         with self._lock:
+            self._stopped = True
             running = list(self._running.values())
         for seat in running:
             seat.cancel.request()
+        self.stop()
 
     def _doing(self, job: str) -> str | None:
         for seats, what in (

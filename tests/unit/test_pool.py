@@ -201,6 +201,22 @@ def test_cancelling_ends_what_runs_and_what_waits(place: Place) -> None:
     assert {run.outcome for run in runs} == {Outcome.CANCELLED}
 
 
+def test_what_runs_is_ended_before_thousands_are_told_that_they_wait_no_longer(place: Place) -> None:
+    class Watching(Stage):
+        ended_first: bool | None = None
+
+        def run(self, request: Request, cancel: Cancellation) -> Run:
+            if cancel.requested:
+                self.ended_first = self.ends["a"].is_set()
+            return super().run(request, cancel)
+
+    place.stage = stage = Watching()
+    place.submit(job("a", host="db"), job("b", host="db"))
+    assert stage.next_begun() == "a"
+    place.pool.cancel()
+    assert stage.ended_first
+
+
 def test_what_waits_takes_its_new_shape_or_goes(place: Place) -> None:
     place.submit(job("a"), job("b"), job("c"), job("d"))
     place.stage.next_begun()
