@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from backupctl import __version__
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
-from backupctl.engines.base import Engine, Part, Preflight
+from backupctl.engines.base import Engine, Findings, Part, Preflight
 from backupctl.events import Dumping, Listener, Progress, Warned
 from backupctl.journal import Intent, Journal
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
@@ -101,7 +101,7 @@ class Making:
     def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
         zone = ZoneInfo(self.job.timezone)
         findings = [part.findings() for part in self.preflight.parts]
-        tables = [found.tables for found in findings if found.tables is not None]
+        counted = next((found for found in findings if found.tables is not None), Findings())
         warnings = [*self.preflight.warnings, *(warning for found in findings for warning in found.warnings)]
         return Manifest(
             id=str(self.backup_id),
@@ -117,7 +117,8 @@ class Making:
             format=self.engine.format,
             compression=self.job.compression.algorithm,
             artifacts=artifacts,
-            tables=tables[0] if tables else None,
+            tables=counted.tables,
+            tables_unit=counted.unit,
             warnings=tuple(self.redact(warning) for warning in warnings),
             details=self.preflight.details,
             tool=f"backupctl {__version__}",

@@ -14,6 +14,10 @@ from backupctl.errors import IntegrityError
 MANIFEST_SUFFIX = ".manifest.json"
 DUMP_ROLE = "dump"
 GLOBALS_ROLE = "globals"
+ARGUMENTS_DETAIL = "extra_args_sha256"
+
+Unit = Literal["rows", "bytes"]
+"""What a dump's tables are counted in."""
 
 
 class Outcome(StrEnum):
@@ -72,7 +76,11 @@ class Manifest(Value):
     encryption: tuple[str, ...] | None = None
     artifacts: tuple[Artifact, ...] = Field(min_length=1)
     tables: Mapping[str, int] | None = None
+    tables_unit: Unit | None = None
+    """What `tables` counts: rows, or bytes of INSERT statements."""
     warnings: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    """What is suspiciously less than in the backups before; nobody had looked when this was written."""
     details: Mapping[str, Any] = {}
     """What the engine noted for the restore: facts that the dump itself does not carry."""
     tool: str

@@ -1,5 +1,6 @@
 """What an engine is: it looks at one database, dumps it as honest streams, and restores it."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,12 +8,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from backupctl.model import Manifest
+from backupctl.model import ARGUMENTS_DETAIL, Manifest, Unit
 from backupctl.options import FilePath, Options, Secret
 from backupctl.process import Session
 from backupctl.stream import Reader
 
 Tls = Literal["off", "prefer", "require", "verify-ca", "verify-full"]
+CountRows = Literal["auto", "exact", "off"]
 
 
 class EngineOptions(Options):
@@ -45,12 +47,23 @@ class ServerOptions(EngineOptions):
     def server(self) -> str:
         return (self.host or "localhost").casefold()
 
+    @property
+    def marks(self) -> Mapping[str, str]:
+        """What a manifest's `details` say of the extra arguments: dumps made with others are of another size.
+
+        It is a sum of them, for an argument may hold what is nobody's business.
+        """
+        if not self.extra_args:
+            return {}
+        return {ARGUMENTS_DETAIL: hashlib.sha256("\0".join(self.extra_args).encode()).hexdigest()[:16]}
+
 
 @dataclass(frozen=True)
 class Findings:
-    """What a dump showed of the database while it was made; `tables` is rows by table, None if not counted."""
+    """What a dump showed of the database while it was made; `tables` is None if they were not counted."""
 
     tables: Mapping[str, int] | None = None
+    unit: Unit | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -6,12 +6,16 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import ClassVar, Literal, Self
 
+from pydantic import Field
+
 from backupctl.cancel import Cancellation
-from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
+from backupctl.engines.base import CountRows, Engine, EngineOptions, Findings, Part, Preflight, Restore
+from backupctl.engines.counting import NOT_COUNTED, Tally, TooManyTablesError
 from backupctl.errors import EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE, Manifest
 from backupctl.options import FilePath
@@ -28,6 +32,9 @@ class SqliteOptions(EngineOptions):
 
     type: Literal["sqlite"] = "sqlite"
     path: FilePath
+    count_rows: CountRows = Field(
+        default="auto", description="Count the rows of each table: auto, exact (the same), off"
+    )
 
 
 class SqliteEngine(Engine):
@@ -38,6 +45,7 @@ class SqliteEngine(Engine):
 
     def __init__(self, options: SqliteOptions, session: Session) -> None:
         self._path = options.path
+        self._counts = options.count_rows != "off"
         self._session = session
 
     @classmethod
@@ -55,7 +63,7 @@ class SqliteEngine(Engine):
     def preflight(self) -> Preflight:
         with _open_for_reading(self._path) as source:
             size = _pragma(source, "page_count") * _pragma(source, "page_size")
-        spool = _SpooledCopy(self._path, self._session)
+        spool = _SpooledCopy(self._path, self._session, counts=self._counts)
         part = Part(DUMP_ROLE, ".sqlite", spool.open, size_estimate=size, findings=lambda: spool.findings)
         version = sqlite3.sqlite_version
         return Preflight(server_version=version, client=f"SQLite library {version}", parts=(part,))
@@ -104,9 +112,10 @@ class SqliteEngine(Engine):
 
 
 class _SpooledCopy:
-    def __init__(self, path: Path, session: Session) -> None:
+    def __init__(self, path: Path, session: Session, *, counts: bool) -> None:
         self._path = path
         self._session = session
+        self._counts = counts
         self.findings = Findings()
 
     def open(self) -> Reader:
@@ -119,7 +128,7 @@ class _SpooledCopy:
                     f"the database {self._path} is damaged: {problem}",
                     hint="restore the last good backup, or save what is readable with `sqlite3 FILE .recover`",
                 )
-            self.findings = _look(copy)
+            self.findings = _look(copy, counts=self._counts)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
@@ -207,7 +216,7 @@ def _integrity_problem(path: Path) -> str | None:
     return None if result == "ok" else result.replace("\n", " ")
 
 
-def _look(path: Path) -> Findings:
+def _look(path: Path, *, counts: bool) -> Findings:
     with contextlib.closing(_connect(path, "mode=ro&immutable=1")) as connection:
         names = [
             str(row[0])
@@ -215,10 +224,21 @@ def _look(path: Path) -> Findings:
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
             )
         ]
-        tables = {name: rows for name in names if (rows := _rows(connection, name)) is not None}
+        found = _count(connection, names) if counts else Findings()
         # What an application makes anew when its file was lost, or the wrong path names, looks like this.
         warnings = [] if names else ["the database has no tables"]
-        return Findings(tables=tables, warnings=(*warnings, *_foreign_key_warnings(connection)))
+        return replace(found, warnings=(*found.warnings, *warnings, *_foreign_key_warnings(connection)))
+
+
+def _count(connection: sqlite3.Connection, names: list[str]) -> Findings:
+    tally = Tally()
+    try:
+        for name in names:
+            if (rows := _rows(connection, name)) is not None:
+                tally.add(name, rows)
+    except TooManyTablesError:
+        return NOT_COUNTED
+    return Findings(tables=tally.numbers, unit="rows")
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> int | None:

@@ -33,7 +33,9 @@ def manifest(**changes: Any) -> Manifest:
         "compression": "zstd",
         "artifacts": (GLOBALS, DUMP),
         "tables": {"t": 3},
+        "tables_unit": "rows",
         "warnings": ("careful",),
+        "drift": ("table t (3,000 rows) is gone",),
         "details": {"roles": ["app"]},
         "tool": "backupctl 0.1.0",
     }
@@ -58,8 +60,8 @@ def test_times_keep_their_offset() -> None:
 def test_the_stored_document_has_the_names_that_the_format_promises() -> None:
     document = json.loads(manifest().to_json())
     promised = ["manifest", "id", "job", "engine", "database", "server_version", "client", "host", "started_at"]
-    promised += ["finished_at", "timezone", "format", "compression", "encryption", "artifacts", "tables", "warnings"]
-    promised += ["tool"]
+    promised += ["finished_at", "timezone", "format", "compression", "encryption", "artifacts", "tables"]
+    promised += ["tables_unit", "warnings", "drift", "tool"]
     assert [name for name in document if name != "details"] == promised
     assert document["manifest"] == 1
     assert list(document["artifacts"][0]) == ["role", "key", "size", "sha256", "dump_size", "dump_sha256"]

@@ -1,10 +1,11 @@
 """MySQL and MariaDB behind the engines' contract."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
+from backupctl.engines.counting import Counter, Counting
 from backupctl.engines.messages import named
 from backupctl.engines.mysql.accounts import Script
 from backupctl.engines.mysql.census import Census, Expected
@@ -12,6 +13,7 @@ from backupctl.engines.mysql.clients import Client, Clients, doubts
 from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.dump import Dumping, checked_dump
 from backupctl.engines.mysql.facts import Facts, shown
+from backupctl.engines.mysql.inserts import InsertCounter
 from backupctl.engines.mysql.options import FamilyOptions, MysqlOptions
 from backupctl.engines.mysql.privileges import Problem, Rights, Survey, refuse, refuse_incomplete
 from backupctl.engines.mysql.restore import Restoration
@@ -69,7 +71,7 @@ class MysqlEngine(Engine):
             client=str(client),
             parts=tuple(_Parts(self, sql, survey, client).all()),
             warnings=tuple(self._warnings(survey, incomplete, client)),
-            details=facts.details(server),
+            details={**facts.details(server), **options.marks},
         )
 
     def check_dump(self, manifest: Manifest, dump: Reader, *, say: Callable[[str], None]) -> None:
@@ -112,6 +114,7 @@ class _Parts:
             Dumping(engine._connection, survey.server, survey.rights),
             # The triggers of a table that is left out are left out with it.
             Expected(facts.routines, 0 if options.leaves_out else facts.triggers, facts.events),
+            Counting(_counter(options)),
             strict=not options.allow_incomplete,
         )
         parts = [Part(DUMP_ROLE, _SUFFIX, lambda: dump.open(self.client), facts.size, dump.findings)]
@@ -130,6 +133,12 @@ class _Parts:
         return Script(self.sql, server, there)
 
 
+def _counter(options: FamilyOptions) -> Callable[[], Counter] | None:
+    if options.count_rows == "off":
+        return None
+    return lambda: InsertCounter(exact=options.count_rows == "exact")
+
+
 def _left_out(script: Script) -> Findings:
     names = named(map(shown, script.left_out))
     said = f"the server tells nothing of accounts that it does not use, they are not in the globals: {names}"
@@ -139,18 +148,21 @@ def _left_out(script: Script) -> Findings:
 class _CountedDump:
     """A dump that is compared with what the catalogue says should be in it."""
 
-    def __init__(self, dumping: Dumping, expected: Expected, *, strict: bool) -> None:
+    def __init__(self, dumping: Dumping, expected: Expected, counting: Counting, *, strict: bool) -> None:
         self._dumping = dumping
         self._expected = expected
+        self._counting = counting
         self._strict = strict
         self._missing: list[str] = []
 
     def open(self, client: Client) -> Reader:
-        return Census(self._dumping.open_dump(client), self._compare)
+        return self._counting.of(Census(self._dumping.open_dump(client), self._compare))
 
     def findings(self) -> Findings:
-        missing = ", ".join(self._missing)
-        return Findings(warnings=(f"the dump lacks {missing}",) if missing else ())
+        found = self._counting.findings()
+        if not self._missing:
+            return found
+        return replace(found, warnings=(*found.warnings, f"the dump lacks {', '.join(self._missing)}"))
 
     def _compare(self, counted: dict[str, int]) -> None:
         self._missing = self._expected.missing_from(counted)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backupctl.engines.base import ServerOptions
+from backupctl.engines.base import CountRows, ServerOptions
 
 Flavour = Literal["mysql", "mariadb"]
 PRODUCTS: dict[Flavour, str] = {"mysql": "MySQL", "mariadb": "MariaDB"}
@@ -34,6 +34,9 @@ class FamilyOptions(ServerOptions):
     allow_incomplete: bool = Field(
         default=False,
         description="Only warn where routines, triggers or events are not in the dump for want of a right",
+    )
+    count_rows: CountRows = Field(
+        default="auto", description="Count what is in each table: auto (bytes of the dump), exact (rows, slower), off"
     )
 
     @field_validator("name")

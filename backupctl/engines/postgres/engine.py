@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from backupctl.engines.base import Engine, EngineOptions, Part, Preflight, Restore
+from backupctl.engines.counting import Counting
+from backupctl.engines.postgres.census import CopyCounter
 from backupctl.engines.postgres.clients import Client, Clients, parse_version
 from backupctl.engines.postgres.connection import Connection
 from backupctl.engines.postgres.dump import Dumping, checked_dump
@@ -65,7 +67,7 @@ class PostgresEngine(Engine):
             client=str(pg_dump),
             parts=tuple(self._parts(pg_dump, facts, survey)),
             warnings=tuple(self._warnings(pg_dump, _Found(facts, survey))),
-            details=facts.details,
+            details={**facts.details, **self._options.marks},
         )
 
     def check_dump(self, manifest: Manifest, dump: Reader, *, say: Callable[[str], None]) -> None:
@@ -86,7 +88,16 @@ class PostgresEngine(Engine):
 
     def _parts(self, pg_dump: Client, facts: Facts, survey: Survey) -> list[Part]:
         dumping = Dumping(self._connection)
-        parts = [Part(DUMP_ROLE, self._options.suffix, lambda: dumping.open_dump(pg_dump), facts.size)]
+        counting = Counting(CopyCounter if self._options.counts else None)
+        parts = [
+            Part(
+                DUMP_ROLE,
+                self._options.suffix,
+                lambda: counting.of(dumping.open_dump(pg_dump)),
+                facts.size,
+                counting.findings,
+            )
+        ]
         if self._options.globals:
             pg_dumpall = self._clients.not_older("pg_dumpall", facts.major, than=f"PostgreSQL {facts.version}")
             passwords = survey.reads_passwords

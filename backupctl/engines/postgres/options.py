@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from backupctl.engines.base import ServerOptions
+from backupctl.engines.base import CountRows, ServerOptions
 
 Format = Literal["plain", "custom"]
 SUFFIXES: dict[Format, str] = {"plain": ".sql", "custom": ".dump"}
@@ -36,6 +36,9 @@ class PostgresOptions(ServerOptions):
 
     type: Literal["postgres"]
     format: Format = Field(default="plain", description="plain: SQL for psql; custom: an archive for pg_restore")
+    count_rows: CountRows = Field(
+        default="auto", description="Count the rows of each table, in format plain: auto, exact (the same), off"
+    )
 
     @field_validator("extra_args")
     @classmethod
@@ -48,6 +51,11 @@ class PostgresOptions(ServerOptions):
     @property
     def suffix(self) -> str:
         return SUFFIXES[self.format]
+
+    @property
+    def counts(self) -> bool:
+        """Whether rows are counted: an archive is not made for it."""
+        return self.count_rows != "off" and self.format == "plain"
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
