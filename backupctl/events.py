@@ -115,6 +115,39 @@ class Retrying:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """The last word on a run that was asked for: it is not tried again. Comes after its `Finished`."""
+
+    job: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """A run of an earlier process was found that nobody saw the end of."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """The newest good backup of a job has become too old; again for each day that it stays so."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class NotDelivered:
+    """A message could not be sent over a channel; it is kept and tried again, or given up."""
+
+    channel: str
+    job: str | None
+    error: str
+    hint: str | None
+    given_up: bool
+
+
+@dataclass(frozen=True)
 class Serving:
     """The long-running runner begins, with so many jobs on its schedule."""
 
@@ -161,6 +194,10 @@ Event = (
     | Pruned
     | Finished
     | Retrying
+    | Ended
+    | CutOff
+    | Alarm
+    | NotDelivered
     | Serving
     | Reloaded
     | NotReloaded

@@ -13,6 +13,8 @@ _SIZE = re.compile(r"(\d+)\s*([KMGT]?i?B)", re.IGNORECASE)
 _SIZE_UNITS = {unit: 1024**power for power, unit in enumerate(["B", "KIB", "MIB", "GIB", "TIB"])} | {
     unit: 1000**power for power, unit in enumerate(["KB", "MB", "GB", "TB"], start=1)
 }
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%|0(?:\.0)?")
+_WHOLE = 100.0
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION_MOST_S = 36_500 * 86400  # times are counted with it, and they end with the year 9999
@@ -70,6 +72,19 @@ Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str)]
 
 Duration = Annotated[int, BeforeValidator(_duration, json_schema_input_type=str)]
 """Seconds, written `90s`, `15m`, `2h`, `1d`."""
+
+
+def _share(value: object) -> object:
+    if isinstance(value, float):
+        return value
+    match = _PERCENT.fullmatch(str(value).strip())
+    if not match or float(match[1] or 0) > _WHOLE:
+        raise ValueError("a share is a percentage from 0% to 100%, such as 50%")
+    return float(match[1] or 0) / _WHOLE
+
+
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+"""A part of one, written `50%`."""
 
 Secret = SecretStr
 """A value that is never shown; its text is masked wherever it turns up."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.errors import BusyError
-from backupctl.events import Listener, Retrying, Run, Waiting
+from backupctl.events import Ended, Listener, Retrying, Run, Waiting
 from backupctl.model import Outcome, Trigger
 from backupctl.runner import Request
 from backupctl.signals import STOPS, Signals
@@ -99,7 +99,7 @@ class Pool:
             why = None if doing else self._seated(seat)
         if doing:
             hint = "let more time pass between the job's runs, or give it a `timeout`"
-            self._ended(request, runner.skip(request, f"the job's last run {doing}", hint))
+            self._tell(request, runner.skip(request, f"the job's last run {doing}", hint))
         elif why:
             self._listener(Waiting(request.job.name, why))
 
@@ -214,7 +214,7 @@ class Pool:
         if later:
             self._listener(Retrying(seat.job.name, seconds, seat.request.attempt, later.job.retries))
         else:
-            self._ended(seat.request, run)
+            self._tell(seat.request, run)
 
     def _retry_of(self, seat: _Seat, run: Run) -> _Seat | None:
         """The next attempt, as the file has the job by now; None: there is none."""
@@ -224,6 +224,10 @@ class Pool:
         later = _Seat(request, seat.runner, failed=run)
         wanted = self._changed is None or _revised(later, self._changed)
         return later if wanted and seat.request.attempt <= later.job.retries else None
+
+    def _tell(self, request: Request, run: Run) -> None:
+        self._listener(Ended(run.job, run))
+        self._ended(request, run)
 
     def _delay(self, seat: _Seat, seconds: float) -> None:
         seat.timer = threading.Timer(seconds, self._resume, args=(seat,))
@@ -245,7 +249,7 @@ class Pool:
                 seat.timer.cancel()
             seat.cancel.request()
             # A retry that never comes leaves the run before it as the last one.
-            self._ended(seat.request, seat.failed or seat.runner.run(seat.request, seat.cancel))
+            self._tell(seat.request, seat.failed or seat.runner.run(seat.request, seat.cancel))
 
 
 def run_all(requests: Sequence[Request], runner: Worker, limits: Limits, listener: Listener) -> list[Run]:

@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from backupctl.agenda import Agenda, missed
 from backupctl.catalog import Catalog
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, UsageError
-from backupctl.events import ClockChanged, Listener, NotReloaded, Reloaded, Serving, Stopping
+from backupctl.events import ClockChanged, CutOff, Listener, NotReloaded, Reloaded, Serving, Stopping
 from backupctl.model import Trigger
 from backupctl.pool import Limits, Pool
 from backupctl.reloading import Reloader, Signature
@@ -30,6 +31,19 @@ _RESTLESS_S = 0.5
 _CLOCK_SLACK_S = 1.0
 
 
+class Companion(Protocol):
+    """What goes along with the loop: it is told of the file, and has a turn in each round. It holds up neither."""
+
+    def serve(self, configuration: Config, now: datetime) -> None:
+        """From now on this file holds."""
+
+    def tick(self, now: datetime, standings: Callable[[], Sequence[Standing]]) -> None:
+        """Do what is due."""
+
+    def end(self) -> None:
+        """Nothing more will run; a few seconds are left."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a scheduler works with."""
@@ -44,6 +58,7 @@ class Parts:
     state: StateFolder
     catalog: Catalog
     vigil: Vigil
+    companion: Companion
     listener: Listener
     clock: Clock = utc_now
 
@@ -97,6 +112,7 @@ class Scheduler:
             while not self._round():
                 pass
             self._end()
+            self._parts.companion.end()
 
     def _begin(self) -> None:
         now = self._parts.clock()
@@ -115,6 +131,7 @@ class Scheduler:
         self._agenda.run_due(now)
         self._reloader.look()
         self._take_reloaded()
+        self._parts.companion.tick(now, self.standings)
         self._heed(self._signals.wait(self._seconds_to_sleep()))
         return self._stops > 0
 
@@ -147,6 +164,7 @@ class Scheduler:
         self._answered = self._parts.catalog.answered()
         self._agenda.put(self._enabled, now, answered=self._answered.get)
         self._parts.vigil.watch(self._enabled, self._configuration.redactor)
+        self._parts.companion.serve(self._configuration, now)
 
     def _catch_up(self, now: datetime) -> None:
         known = self._parts.catalog.first_known({job.name: _schedule(job) for job in self._enabled}, now)
@@ -160,7 +178,8 @@ class Scheduler:
 
     def _clear_up(self) -> None:
         """What runs of a process that was killed left: their rows in the catalog, their unfinished uploads."""
-        self._parts.catalog.settle(self._holding)
+        for name in self._parts.catalog.settle(self._holding):
+            self._parts.listener(CutOff(name))
         for job in self._enabled:
             with suppress(BackupctlError):
                 if self._parts.state.journal(job.name).intents():

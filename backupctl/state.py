@@ -1,5 +1,6 @@
 """The state folder: one lock a job across processes, and each run's private scratch folder."""
 
+import hashlib
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -39,30 +40,35 @@ class StateFolder:
     @contextmanager
     def holding(self, job: str) -> Iterator[None]:
         """Hold the job's lock: while it is held, no run of the job goes on anywhere. Raises BusyError."""
-        lock = FileLock(self._folder("locks") / f"{job}.lock", mode=0o600)
-        try:
-            held = lock.acquire(timeout=_LOOKED_AT_S)
-        except Timeout as error:
-            raise BusyError(
-                f"job {job} is already running in another process", hint="wait until it has ended, then try again"
-            ) from error
-        except OSError as error:
-            raise self._unusable(error) from error
-        with held:
+        path = self._folder("locks") / f"{job}.lock"
+        hint = "wait until it has ended, then try again"
+        with self._locked(path, _LOOKED_AT_S, BusyError(f"job {job} is already running in another process", hint=hint)):
             yield
 
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Be the one long-running runner of this folder. Raises BusyError when another process is."""
-        path = self._made(self._path) / "runner.lock"
+        text = f"another `backupctl run` works with the state folder {self._path}"
+        hint = "stop that one first, or give this one a state_dir of its own"
+        with self._locked(self._made(self._path) / "runner.lock", 0, BusyError(text, hint=hint)):
+            yield
+
+    @contextmanager
+    def sending(self, channel: str) -> Iterator[None]:
+        """Be the one who sends over a channel. Raises BusyError while another process does."""
+        name = hashlib.sha256(channel.encode()).hexdigest()[:16]
+        with self._locked(
+            self._folder("channels") / f"{name}.lock", 0, BusyError(f"another process sends over {channel}")
+        ):
+            yield
+
+    @contextmanager
+    def _locked(self, path: Path, patience_s: float, busy: BusyError) -> Iterator[None]:
         lock = FileLock(path, mode=0o600)
         try:
-            held = lock.acquire(timeout=0)
-        except Timeout as error:
-            raise BusyError(
-                f"another `backupctl run` works with the state folder {self._path}",
-                hint="stop that one first, or give this one a state_dir of its own",
-            ) from error
+            held = lock.acquire(timeout=patience_s)
+        except Timeout:
+            raise busy from None
         except OSError as error:
             raise self._unusable(error) from error
         with held:

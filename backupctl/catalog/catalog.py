@@ -3,7 +3,7 @@
 import logging
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 
-from backupctl.catalog import rows
+from backupctl.catalog import outbox, rows
 from backupctl.catalog.file import CatalogError, CatalogFile, MissingCatalogError
+from backupctl.catalog.outbox import Kept
 from backupctl.catalog.rows import GOOD, Bounds, Row
 from backupctl.errors import BackupctlError
 from backupctl.events import Event, Finished, Started
@@ -74,25 +75,29 @@ class Catalog:
         """Mark the job's unfinished runs as interrupted. Only the holder of the job's lock may say so."""
         self._recorded(lambda connection: rows.cut_off(connection, job), None)
 
-    def settle(self, holding: Callable[[str], AbstractContextManager[object]]) -> None:
-        """Mark every unfinished run that no process goes on with; `holding` takes a job's lock or raises BusyError.
+    def settle(self, holding: Callable[[str], AbstractContextManager[object]]) -> list[str]:
+        """Mark every unfinished run that no process goes on with, and return their jobs.
 
-        The lock tells, not the host's name: in a container that changes with each start.
+        `holding` takes a job's lock or raises BusyError. The lock tells, not the host's name: in a container that
+        changes with each start.
         """
+        settled = []
         for job in self.jobs_with_unfinished():
             try:
                 with holding(job):
                     self.cut_off(job)
             except BackupctlError:
                 continue
+            settled.append(job)
+        return settled
 
     def jobs_with_unfinished(self) -> list[str]:
         """Jobs with a run that has not ended, as far as anybody recorded."""
         return self._read(rows.unfinished_jobs, [])
 
-    def history(self, job: str | None = None, *, limit: int | None = None) -> list[Row]:
-        """Runs of one job or of all, the newest first."""
-        return self._read(lambda connection: rows.newest(connection, job, limit), [])
+    def history(self, job: str | None = None, *, limit: int | None = None, since: datetime | None = None) -> list[Row]:
+        """Runs of one job or of all, the newest first; those that began before `since` are left out."""
+        return self._read(lambda connection: rows.newest(connection, job, limit, since), [])
 
     def last_runs(self, outcomes: Collection[Outcome] = _NOT_SKIPPED) -> Mapping[str, Row]:
         """Each job's newest run that ended in one of the outcomes."""
@@ -110,6 +115,43 @@ class Catalog:
     def answered(self) -> Mapping[str, datetime]:
         """Up to when each job's due times need not be made up for."""
         return self._read(rows.answered, {})
+
+    def keep_message(
+        self, channel: str, job: str | None, recipients: Sequence[str], message: str, now: datetime
+    ) -> bool:
+        """Keep a message until it is sent; False: it could not be kept. Of very many, the oldest go."""
+
+        def keep(connection: Connection) -> bool:
+            outbox.keep(connection, channel, job, recipients, message, now)
+            return True
+
+        return self._recorded(keep, otherwise=False)
+
+    def oldest_message(self, channel: str) -> Kept | None:
+        """What is to be sent next over a channel, whether its time has come or not."""
+        return self._read(lambda connection: outbox.oldest(connection, channel), None)
+
+    def channels_with_messages(self) -> list[str]:
+        return self._read(outbox.channels, [])
+
+    def messages(self, channels: Collection[str]) -> int:
+        """How many messages are kept for these channels."""
+        return self._read(lambda connection: outbox.count(connection, channels), 0)
+
+    def remove_message(self, seq: int) -> None:
+        self._recorded(lambda connection: outbox.remove(connection, seq), None)
+
+    def postpone_message(self, seq: int, next_at: datetime, error: str, recipients: Sequence[str]) -> None:
+        """Send it then, to these recipients."""
+        self._recorded(lambda connection: outbox.postpone(connection, seq, next_at, error, recipients), None)
+
+    def mark(self, name: str, at: datetime | None) -> None:
+        """Remember when something was last done; None: forget it."""
+        self._recorded(lambda connection: outbox.mark(connection, name, at), None)
+
+    def marks(self, beginning: str) -> Mapping[str, datetime]:
+        """When things whose names begin so were last done."""
+        return self._read(lambda connection: outbox.marks(connection, beginning), {})
 
     def _recorded(self, work: Callable[[Connection], T], otherwise: T) -> T:
         return self._done(work, otherwise, create=True)

@@ -90,10 +90,14 @@ def unfinished_jobs(connection: Connection) -> list[str]:
     return [str(record.job) for record in found]
 
 
-def newest(connection: Connection, job: str | None, limit: int | None) -> list[Row]:
+def newest(connection: Connection, job: str | None, limit: int | None, since: datetime | None) -> list[Row]:
     """The newest first."""
     statement = select(RUNS).order_by(RUNS.c.seq.desc()).limit(limit)
-    return [_row(record) for record in connection.execute(statement if job is None else statement.where(_is(job)))]
+    if job is not None:
+        statement = statement.where(_is(job))
+    if since is not None:
+        statement = statement.where(RUNS.c.started_at >= since)
+    return [_row(record) for record in connection.execute(statement)]
 
 
 def newest_of_each(connection: Connection, outcomes: Collection[Outcome]) -> dict[str, Row]:

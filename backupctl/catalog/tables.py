@@ -38,6 +38,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             since TEXT NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE outbox (
+            seq INTEGER PRIMARY KEY,
+            channel TEXT NOT NULL,
+            job TEXT,
+            recipients TEXT NOT NULL,
+            message TEXT NOT NULL,
+            kept_at TEXT NOT NULL,
+            next_at TEXT NOT NULL,
+            tries INTEGER NOT NULL,
+            error TEXT
+        )""",
+        "CREATE INDEX outbox_of_channel ON outbox (channel, seq)",
+        "CREATE TABLE marks (name TEXT PRIMARY KEY, at TEXT NOT NULL)",
+    ),
 )
 """Each makes of one version the next. What was released is never changed: add another one."""
 
@@ -125,6 +140,29 @@ SCHEDULES = Table(
     Column("since", Moment, nullable=False),
 )
 """Since when a job is known with the schedule that it has now."""
+
+OUTBOX = Table(
+    "outbox",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("channel", String, nullable=False),
+    Column("job", String),
+    Column("recipients", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("error", String),
+)
+"""Messages that are to be sent, each channel's in the order of `seq`."""
+
+MARKS = Table(
+    "marks",
+    _metadata,
+    Column("name", String, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+"""When something was last done: a digest sent, an alarm raised."""
 
 
 def version_of(connection: Connection) -> int:

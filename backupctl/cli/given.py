@@ -1,7 +1,7 @@
 """The options that several commands share, and what they mean together."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,11 @@ FileOption = Annotated[
     typer.Option(
         "--file", "-f", metavar="FILE", help="The jobs file. [default: $BACKUPCTL_CONFIG, ./jobs.yaml, /etc/backupctl/]"
     ),
+]
+LogFormat = Literal["auto", "text", "json"]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option("--log-format", help="The form of the log on stderr; auto: text on a terminal, JSON elsewhere."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
 ListenOption = Annotated[

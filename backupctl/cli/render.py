@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backupctl.figures import human_age as human_age
@@ -241,40 +240,6 @@ class Bars:
     def __exit__(self, *exc: object) -> None:
         if self._progress:
             self._progress.stop()
-
-
-class Lines:
-    """What bars tell, for a log: a line each, with its time, and nothing that moves."""
-
-    live = False
-
-    def __init__(self, zone: tzinfo) -> None:
-        self._console = console(stderr=True)
-        self._zone = zone
-
-    def begin(self, name: str, *, total: int | None) -> None:
-        """A log has no bars."""
-
-    def move(self, name: str, *, done: int, text: str) -> None:
-        """A log has no bars."""
-
-    def end(self, name: str) -> None:
-        """A log has no bars."""
-
-    def note(self, text: str) -> None:
-        _print(self._console, (self._now, "dim"), (_visible(text), ""))
-
-    def warn(self, text: str) -> None:
-        _print(self._console, (self._now, "dim"), ("warning: ", "bold yellow"), (_visible(text), ""))
-
-    def error(self, message: str, hint: str | None = None) -> None:
-        _print(self._console, (self._now, "dim"), ("error: ", "bold red"), (_visible(message), ""))
-        if hint:
-            _print(self._console, (self._now, "dim"), ("hint: ", "bold cyan"), (_visible(hint), ""))
-
-    @property
-    def _now(self) -> str:
-        return f"{datetime.now(self._zone):%Y-%m-%dT%H:%M:%S%z} "
 
 
 def _progress(on: "Console") -> "Progress":

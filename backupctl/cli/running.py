@@ -1,6 +1,7 @@
 """`run-once`: back jobs up now."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,7 @@ import typer
 from backupctl import config
 from backupctl.cancel import Cancellation
 from backupctl.cli import render
-from backupctl.cli.given import FileOption, JsonOption, file_of
-from backupctl.cli.remembering import recorded
+from backupctl.cli.given import FileOption, JsonOption, LogFormat, LogFormatOption, file_of
 from backupctl.cli.watching import watcher
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, UsageError
@@ -34,6 +34,7 @@ def run_once(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look at database and storage, say what a run would do, change nothing.")
     ] = False,
+    log_format: LogFormatOption = None,
     as_json: JsonOption = False,
     file: FileOption = None,
 ) -> None:
@@ -46,17 +47,34 @@ def run_once(
     state = StateFolder(configuration.state_dir)
     if dry_run:
         raise typer.Exit(_rehearse(Runner(state, configuration.redactor, lambda _: None), jobs, as_json=as_json))
-    with watcher() as shown:
-        listener = recorded(state, shown)
-        limits = Limits(configuration.workers, configuration.max_per_host)
-        runs = run_all(
-            [Request(job) for job in jobs], Runner(state, configuration.redactor, listener), limits, listener
-        )
+    runs = _told(path, configuration, jobs, state, log_format)
     if as_json:
         render.json_document([_as_json(run) for run in runs])
     else:
         _closing_table(runs)
     raise typer.Exit(exit_code([run.exit_code for run in runs]))
+
+
+def _told(
+    path: Path, configuration: Config, jobs: Sequence[Job], state: StateFolder, log: LogFormat | None
+) -> list[Run]:
+    """Run the jobs; everybody has been told of them, as far as can be, when this returns."""
+    # Imported late: what it stands on takes a while, and no other command pays for it.
+    from backupctl.cli.telling import Telling
+
+    limits = Limits(configuration.workers, configuration.max_per_host)
+    with ExitStack() as stack:
+        shown = None if log else stack.enter_context(watcher())
+        telling = stack.enter_context(
+            Telling(path, configuration, log=log, shown=shown, warn=None if log else render.warn)
+        )
+        telling.begin(configuration)
+        runner = Runner(state, configuration.redactor, telling.hear)
+        runs = run_all([Request(job) for job in jobs], runner, limits, telling.hear)
+        left = telling.send(configuration)
+    if left:
+        render.note(f"{left} message{'' if left == 1 else 's'} could not be sent yet; the next run sends what is left")
+    return runs
 
 
 def _chosen(path: Path, names: Sequence[str], *, all_jobs: bool, tags: Sequence[str]) -> tuple[Config, list[Job]]:
@@ -65,7 +83,7 @@ def _chosen(path: Path, names: Sequence[str], *, all_jobs: bool, tags: Sequence[
         what = "jobs were named in more than one way" if given else "no jobs were named"
         raise UsageError(what, hint="name jobs, or give --all, or --tag TAG; one of the three")
     if names:
-        configuration = config.load(path, jobs=names)
+        configuration = config.load(path, jobs=names, telling=True)
         return configuration, [configuration.job(name) for name in dict.fromkeys(names)]
     configuration = config.load(path)
     jobs = [job for job in configuration.jobs if job.enabled and (all_jobs or set(tags) & set(job.tags))]

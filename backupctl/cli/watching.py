@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from backupctl.cli import render
 from backupctl.events import (
@@ -12,6 +11,7 @@ from backupctl.events import (
     Event,
     Finished,
     Listener,
+    NotDelivered,
     Progress,
     Pruned,
     Retrying,
@@ -30,34 +30,20 @@ def watcher() -> Iterator[Listener]:
     """A listener for the runner's events, of several jobs at once."""
     lock = threading.Lock()
     with render.Bars() as bars:
-        teller = Teller(bars, line_every_s=_LINE_EVERY_S)
+        watching = _Watcher(bars)
 
         def listen(event: Event) -> None:
             with lock:
-                teller.hear(event)
+                watching.hear(event)
 
         yield listen
 
 
-class Shown(Protocol):
-    """Where a run is shown: bars on a terminal, or the lines of a log."""
-
-    @property
-    def live(self) -> bool: ...
-    def begin(self, name: str, *, total: int | None) -> None: ...
-    def move(self, name: str, *, done: int, text: str) -> None: ...
-    def end(self, name: str) -> None: ...
-    def note(self, text: str) -> None: ...
-    def warn(self, text: str) -> None: ...
-    def error(self, message: str, hint: str | None = None) -> None: ...
-
-
-class Teller:
+class _Watcher:
     """Says in words what happens in a run; where nothing moves, with a line of progress now and then."""
 
-    def __init__(self, bars: Shown, *, line_every_s: float) -> None:
+    def __init__(self, bars: render.Bars) -> None:
         self._bars = bars
-        self._line_every_s = line_every_s
         self._line_at: dict[str, float] = {}
 
     def hear(self, event: Event) -> None:
@@ -77,23 +63,29 @@ class Teller:
                 self._bars.warn(f"{event.job}: {event.text}")
             case Pruned(removed=removed) if removed:
                 self._bars.note(f"{event.job}: {len(removed)} old backup{'s' * (len(removed) > 1)} removed")
+            case NotDelivered():
+                self._not_delivered(event)
             case Finished():
                 self._bars.end(event.job)
                 self._end(event.run)
+
+    def _not_delivered(self, event: NotDelivered) -> None:
+        then = "and is given up" if event.given_up else "and is kept to be tried again"
+        self._bars.warn(f"a message over {event.channel} could not be sent, {then}: {event.error}")
 
     def _begin(self, event: Dumping) -> None:
         what = f"dumping with {event.client}" if event.role == DUMP_ROLE else f"dumping {event.role}"
         about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
         self._bars.note(f"{event.job}: {what}, server {event.server_version}{about}")
         self._bars.begin(event.job, total=event.size_estimate)
-        self._line_at[event.job] = time.monotonic() + self._line_every_s
+        self._line_at[event.job] = time.monotonic() + _LINE_EVERY_S
 
     def _progress(self, event: Progress) -> None:
         sizes = f"{render.human_size(event.dumped)} dumped, {render.human_size(event.stored)} stored"
         self._bars.move(event.job, done=event.dumped, text=f"{render.human_size(event.stored)} stored")
         now = time.monotonic()
         if not self._bars.live and now >= self._line_at.get(event.job, now + 1):
-            self._line_at[event.job] = now + self._line_every_s
+            self._line_at[event.job] = now + _LINE_EVERY_S
             self._bars.note(f"{event.job}: {sizes}")
 
     def _end(self, run: Run) -> None:

@@ -14,7 +14,9 @@ from backupctl.storages.base import StorageOptions
 
 _FALSE = frozenset({"0", "off", "f", "false", "n", "no"})
 _MAY_BE_EMPTY = frozenset({"email", "seq", "storages", "defaults"})
-_NEEDED_BY_NO_JOB = frozenset({"email", "seq"})
+_TELLING = frozenset({"email", "seq", "recipients", "notify", "ping"})
+"""What only a run needs: who is told of it, and how."""
+
 _NEEDED_BY_NO_SCHEDULE = frozenset({"email", "seq", "environment"})
 _SCHEDULE = frozenset({"name", "cron", "timezone", "jitter", "catch_up", "max_age", "enabled"})
 _UNRESOLVED: Dict[str, Options] = {
@@ -29,10 +31,11 @@ Overrides = Dict[str, Dict[str, str]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which jobs are asked for (None: all), and whether their databases, or only their schedules, are needed."""
+    """Which jobs are asked for (None: all), and whether their databases, who is told, or only schedules are needed."""
 
     jobs: Collection[str] | None = None
     database: bool = True
+    telling: bool = True
     schedule_only: bool = False
     overrides: Overrides = field(default_factory=dict)
 
@@ -96,7 +99,7 @@ class _Assembler:
     def _may_go(self, section: str) -> bool:
         if self._wanted.schedule_only:
             return section in _NEEDED_BY_NO_SCHEDULE
-        return section in _NEEDED_BY_NO_JOB and self._wanted.jobs is not None
+        return section in _TELLING and not self._wanted.telling
 
     def _jobs(self) -> None:
         node = self._root.get("jobs")
@@ -140,8 +143,7 @@ class _Assembler:
             self._out.optional_jobs.add(index)
         entries = {**self._defaults.entries, **item.entries}
         plain = {key: self._plain(value, strict=needed and self._is_needed(key)) for key, (_, value) in entries.items()}
-        if self._wanted.schedule_only:
-            self._leave_out(plain, entries)
+        self._leave_out(plain, entries)
         self._out.data["jobs"].append(plain)
         self._storage_of(entries.get("storage"), needed=needed and not self._wanted.schedule_only)
 
@@ -149,12 +151,17 @@ class _Assembler:
         """Whether a job's key must be resolved."""
         if self._wanted.schedule_only:
             return key in _SCHEDULE
-        return self._wanted.database or key != "database"
+        return (self._wanted.database or key != "database") and (self._wanted.telling or key not in _TELLING)
+
+    def _may_be_left_out(self, key: str) -> bool:
+        if self._wanted.schedule_only:
+            return key not in _SCHEDULE
+        return key in _TELLING and not self._wanted.telling
 
     def _leave_out(self, plain: dict[str, Any], entries: dict[str, tuple[Scalar, Node]]) -> None:
-        """Take out of a job what lacks a variable and is no part of its schedule."""
+        """Take out of a job what lacks a variable and is not needed: by its schedule, or while nobody is told."""
         for key, (_, node) in entries.items():
-            if key not in _SCHEDULE and self._is_unresolved(node):
+            if self._may_be_left_out(key) and self._is_unresolved(node):
                 del plain[key]
                 if key in _UNRESOLVED:
                     plain[key] = _UNRESOLVED[key]

@@ -26,6 +26,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     jobs: Collection[str] | None = None,
     database: bool = True,
+    telling: bool | None = None,
     schedule_only: bool = False,
     overrides: Overrides | None = None,
 ) -> Config:
@@ -34,6 +35,8 @@ def load(
     `jobs`: None for every job, and then every variable of every enabled one is needed; else the jobs
     with these names (a disabled one, too), and only what they use is needed and looked at.
     `database=False`: variables of the jobs' databases are not needed; what has none keeps its text.
+    `telling`: whether variables of what tells people of a run are needed (email, seq, recipients, notify, ping);
+    by default when all jobs are asked for with their databases.
     `schedule_only=True`: only variables that say when a job runs are needed. What else lacks one is left out: such a
     database or storage has the type `unresolved`, and cannot be used.
     `overrides`: job name to key of its `database` to what is written there instead.
@@ -44,9 +47,9 @@ def load(
     with _no_collecting():
         source = Source.read(path)
         root, faults = _parsed(source)
-        assembly = assemble(
-            root, Interpolation(variables, folder), Wanted(jobs, database, schedule_only, overrides or {})
-        )
+        told = jobs is None and database if telling is None else telling
+        wanted = Wanted(jobs, database, told, schedule_only, overrides or {})
+        assembly = assemble(root, Interpolation(variables, folder), wanted)
         check = Check(assembly, folder)
         model = check.model()
         faults += [*assembly.faults, *check.faults]
@@ -94,6 +97,7 @@ def _config(model: JobsFile, environ: Mapping[str, str]) -> Config:
         state_dir=model.state_dir or _state_dir(environ),
         environment=model.environment,
         email=model.email,
+        digest=model.digest,
         seq=model.seq,
         storages=dict(model.storages),
         jobs=tuple(_job(entry, model) for entry in model.jobs),
@@ -123,6 +127,10 @@ def _job(entry: JobEntry, model: JobsFile) -> Job:
         before=entry.before,
         after=entry.after,
         hook_timeout=entry.hook_timeout,
+        notify_on=frozenset(entry.notify_on),
+        notify=entry.notify,
+        ping=entry.ping,
+        max_shrink=entry.max_shrink,
     )
 
 

@@ -13,7 +13,7 @@ from backupctl import cron
 from backupctl.config.families import FamilyMember
 from backupctl.engines import ENGINES
 from backupctl.engines.base import EngineOptions
-from backupctl.options import Duration, FilePath, Options, Secret
+from backupctl.options import Duration, FilePath, Options, Secret, Share
 from backupctl.retention import Retention
 from backupctl.storages import STORAGES
 from backupctl.storages.base import StorageOptions
@@ -27,6 +27,9 @@ DEFAULT_MAX_PER_HOST = 2
 DEFAULT_SHUTDOWN_GRACE_S = 300
 DEFAULT_RETRY_DELAY_S = 60
 DEFAULT_HOOK_TIMEOUT_S = 300
+Occasion = Literal["success", "failure", "recovery", "stale", "skipped"]
+DEFAULT_NOTIFY_ON: tuple[Occasion, ...] = ("success", "failure", "recovery", "stale")
+DEFAULT_MAX_SHRINK = 0.5
 DEFAULT_ENVIRONMENT = "Development"
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -72,6 +75,27 @@ def _url(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
+def _wrong_with(url: str) -> str | None:
+    # Imported late: it takes a while, and few files need it.
+    from backupctl.notifiers.apprise import check
+
+    return check(url)
+
+
+def _apprise(url: Secret) -> Secret:
+    wrong = _wrong_with(url.get_secret_value())
+    if wrong:
+        raise ValueError(wrong)
+    return url
+
+
+def _ping(url: Secret) -> Secret:
+    if not _URL.fullmatch(url.get_secret_value()):
+        raise ValueError("a URL begins with http:// or https://")
+    return url
+
+
 def _version(version: int) -> int:
     if version != VERSION:
         raise ValueError(f"this backupctl knows version {VERSION} of the file alone")
@@ -99,6 +123,10 @@ TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES,
 CompressionOrWord = Annotated[
     Compression, BeforeValidator(_compression, json_schema_input_type=Compression | Algorithm)
 ]
+
+
+AppriseUrl = Annotated[Secret, AfterValidator(_apprise)]
+PingUrl = Annotated[Secret, AfterValidator(_ping)]
 
 
 class Email(Options):
@@ -154,6 +182,15 @@ class JobSettings(Options):
     hook_timeout: Duration = Field(
         default=DEFAULT_HOOK_TIMEOUT_S, gt=0, description="How long `before` and `after` may each take"
     )
+    notify_on: tuple[Occasion, ...] = Field(
+        default=DEFAULT_NOTIFY_ON, description="What recipients and `notify` are told of; by default all but skipped"
+    )
+    notify: tuple[AppriseUrl, ...] = Field(default=(), description="URLs of Apprise's, such as ntfy://host/topic")
+    ping: PingUrl | None = Field(default=None, description="A check's URL, as Healthchecks gives it")
+    max_shrink: Share = Field(
+        default=DEFAULT_MAX_SHRINK,
+        description="By how much a backup may be smaller than those before; 0: by anything",
+    )
     enabled: bool = Field(default=True, description="false: the job is checked, but never run by itself")
     tags: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), description="To choose jobs by")
 
@@ -188,6 +225,9 @@ class JobsFile(Options):
     state_dir: FilePath | None = Field(default=None, description="Where the catalog and the locks are")
     environment: str = Field(default=DEFAULT_ENVIRONMENT, min_length=1, description="What the logs call this place")
     email: Email | None = None
+    digest: Cron | None = Field(
+        default=None, description='When one mail tells each recipient of the last day, such as "0 8 * * *"'
+    )
     seq: Seq | None = None
     storages: Mapping[str, Target] = Field(default={}, description="Named targets")
     defaults: Defaults = Defaults()

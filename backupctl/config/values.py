@@ -8,7 +8,14 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from backupctl.config.problems import nearest
-from backupctl.config.schema import DEFAULT_HOOK_TIMEOUT_S, DEFAULT_RETRY_DELAY_S, Email, Seq
+from backupctl.config.schema import (
+    DEFAULT_HOOK_TIMEOUT_S,
+    DEFAULT_MAX_SHRINK,
+    DEFAULT_NOTIFY_ON,
+    DEFAULT_RETRY_DELAY_S,
+    Email,
+    Seq,
+)
 from backupctl.engines.base import EngineOptions
 from backupctl.errors import UsageError
 from backupctl.redact import Redactor
@@ -43,6 +50,10 @@ class Job:
     before: tuple[str, ...] | None = None
     after: tuple[str, ...] | None = None
     hook_timeout: int = DEFAULT_HOOK_TIMEOUT_S
+    notify_on: frozenset[str] = frozenset(DEFAULT_NOTIFY_ON)
+    notify: tuple[SecretStr, ...] = ()
+    ping: SecretStr | None = None
+    max_shrink: float = DEFAULT_MAX_SHRINK
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,7 @@ class Config:
     state_dir: Path
     environment: str
     email: Email | None
+    digest: str | None
     seq: Seq | None
     storages: Mapping[str, StorageOptions]
     jobs: tuple[Job, ...]
@@ -77,6 +89,7 @@ class Config:
         models: list[BaseModel | None] = [self.email, self.seq, *self.storages.values()]
         for job in self.jobs:
             models += [job.database, job.storage]
+            yield from secrets_of((*job.notify, job.ping))
         for model in models:
             if model is not None:
                 yield from secrets_of(model)
