@@ -147,4 +147,4 @@ def _within_base64(data: bytes) -> Iterator[Shape]:
         lead = f"(?:{_BASE64_CHAR}{_BREAK})?" if offset else ""
         trail = f"(?:{_BREAK}{_BASE64_CHAR})?" if bits % 6 else ""
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            yield Shape(encode(b"\0" * offset + data).decode()[first:last], lead, trail + "={0,2}")
+            yield Shape(encode(b"\0" * offset + data).decode()[first:last], lead, trail + f"(?:{_BREAK}=){{0,2}}")

@@ -8,10 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from backupctl.events import (
+    Alarm,
     ClockChanged,
+    CutOff,
     Dumping,
+    Ended,
     Event,
     Finished,
+    NotDelivered,
     NotReloaded,
     Progress,
     Pruned,
@@ -91,6 +95,8 @@ class Narrator:
                 return _dumping(event)
             case Waiting() | Started() | Retrying() | Warned() | Pruned() | Finished():
                 return _of_a_job(event)
+            case Ended():
+                return None  # its Finished has said it all
             case _:
                 return _of_the_runner(event)
 
@@ -128,6 +134,12 @@ def _of_the_runner(event: Event) -> Entry:
             return _not_reloaded(event)
         case ClockChanged():
             return _clock_changed(event.seconds)
+        case CutOff():
+            return Entry("cut-off", "{job}: a run of an earlier process did not come to its end", {}, logging.WARNING)
+        case Alarm():
+            return Entry("alarm", "{job}: the newest good backup is too old", {}, logging.ERROR)
+        case NotDelivered():
+            return _not_delivered(event)
         case Stopping():
             return _stopping(event)
         case _:
@@ -167,6 +179,14 @@ def _stopping(event: Stopping) -> Entry:
         return Entry("stopping", "stopping; ending {running} now", values)
     template = "stopping; {running} may go on for {grace}, a second signal ends it now"
     return Entry("stopping", template, values | {"grace": human_duration(event.grace)})
+
+
+def _not_delivered(event: NotDelivered) -> Entry:
+    values = _told({"channel": event.channel, "error": event.error, "hint": event.hint})
+    told = "a message over {channel} could not be sent"
+    if event.given_up:
+        return Entry("not-delivered", told + ", and is given up: {error}", values, logging.ERROR)
+    return Entry("not-delivered", told + ", and is tried again: {error}", values, logging.WARNING)
 
 
 def _retrying(event: Retrying) -> Entry:

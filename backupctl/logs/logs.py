@@ -59,7 +59,7 @@ class Logs:
 
     def __init__(self, background: Background, warn: Callable[[str], None], bounds: Bounds = BOUNDS) -> None:
         self.background = background
-        self._warn = warn
+        self._warn = lambda text: warn(background.redact(text))
         self._bounds = bounds
         self._narrator = Narrator(progress_every_s=_PROGRESS_EVERY_S)
         self._lock = threading.Lock()

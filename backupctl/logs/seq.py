@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import re
+import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -154,6 +155,8 @@ def _reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, TimeoutError):
         return "it does not answer in time"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified: {cause.verify_message}; SSL_CERT_FILE may name the right authority"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
     return (str(cause) or type(cause).__name__).lower()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -48,7 +49,7 @@ def message(event: dict[str, Any]) -> str:
 class SeqReceiver:
     """On a port of its own. `misbehave` is asked first, with the batch's lines; None: it takes the batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.events: list[dict[str, Any]] = []
         self.faults: list[str] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -57,6 +58,9 @@ class SeqReceiver:
         self.let_go = threading.Event()
         self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.port: int = self._server.server_address[1]
@@ -65,7 +69,7 @@ class SeqReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def hang(self, _lines: list[bytes]) -> Answer | None:
         """For `misbehave`: answers nothing, until `let_go`."""

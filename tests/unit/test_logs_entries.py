@@ -8,10 +8,14 @@ import pytest
 
 from backupctl.errors import ConfigError
 from backupctl.events import (
+    Alarm,
     ClockChanged,
+    CutOff,
     Dumping,
+    Ended,
     Event,
     Finished,
+    NotDelivered,
     NotReloaded,
     Progress,
     Pruned,
@@ -81,6 +85,18 @@ def one(told: Narrator, event: Event) -> Entry:
             logging.INFO,
             "stopping; a, b, c, d, e and 2 more may go on for 5m 00s, a second signal ends it now",
         ),
+        (CutOff("shop"), logging.WARNING, "shop: a run of an earlier process did not come to its end"),
+        (Alarm("shop"), logging.ERROR, "shop: the newest good backup is too old"),
+        (
+            NotDelivered("email", "shop", "no route to host", "look at the network", given_up=False),
+            logging.WARNING,
+            "a message over email could not be sent, and is tried again: no route to host",
+        ),
+        (
+            NotDelivered("email", None, "no route to host", None, given_up=True),
+            logging.ERROR,
+            "a message over email could not be sent, and is given up: no route to host",
+        ),
         (Stopping(("a",), None), logging.INFO, "stopping; ending a now"),
     ],
 )
@@ -116,8 +132,9 @@ def test_progress_is_told_now_and_then() -> None:
     assert seen == [(60, "shop: 2.0 KiB dumped, 1.0 KiB stored"), (120, "shop: 2.0 KiB dumped, 1.0 KiB stored")]
 
 
-def test_nothing_pruned_is_nothing_told() -> None:
-    assert list(narrator().tell(Pruned("shop", (), {}))) == []
+@pytest.mark.parametrize("event", [Pruned("shop", (), {}), Ended("shop", run("r1"))])
+def test_what_is_no_news_is_not_told(event: Event) -> None:
+    assert list(narrator().tell(event)) == []
 
 
 def test_a_job_that_nothing_is_known_of_is_told_of_as_well() -> None:

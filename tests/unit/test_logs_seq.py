@@ -3,15 +3,18 @@
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import trustme
 
 from backupctl.events import Finished, Started, Warned
 from backupctl.logs import About, configure
@@ -254,6 +257,25 @@ def test_a_server_of_plain_http_behind_https_is_a_failure(seq: SeqReceiver) -> N
     assert verdict.why
 
 
+def test_a_certificate_is_verified_by_the_system_s_or_by_those_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    seq = SeqReceiver(context)
+    try:
+        refused = Seq(seq.url, "key")(line(1), timeout=20)
+        assert refused.fate is Fate.FAILED
+        assert refused.why.startswith("its certificate cannot be verified: ")
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert Seq(seq.url, "key")(line(2), timeout=20).fate is Fate.TAKEN
+    finally:
+        seq.close()
+    assert seq.messages == ["2"]
+
+
 def test_the_proxy_of_the_environment_is_used(seq: SeqReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -288,6 +310,15 @@ def test_that_seq_is_out_of_reach_is_no_event_for_seq(seq: SeqReceiver) -> None:
         logs.send_to(seq.url, None)
         logs.hear(Finished("shop", run("r1", Outcome.FAILED)))
     assert seq.messages == ["shop: failed: the server went away"]
+
+
+def test_a_key_that_is_none_is_not_shown_in_the_warning(seq: SeqReceiver) -> None:
+    said: list[str] = []
+    with configure(zone=ZoneInfo("UTC"), redact=Redactor(["the\nkey"]), warn=said.append) as logs:
+        logs.send_to(seq.url, "the\nkey")
+        logs.hear(Warned("shop", "to Seq"))
+    assert said[0] == "log events do not reach Seq, and are kept for later: invalid header value b'***'"
+    assert said[1:] == ["1 log event did not reach Seq"]
 
 
 def test_another_seq_may_be_named_while_it_goes(seq: SeqReceiver) -> None:
