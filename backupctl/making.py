@@ -38,6 +38,8 @@ class Making:
     redact: Redactor
     listener: Listener
     clock: Callable[[], datetime]
+    drift: Callable[[Manifest], tuple[str, ...]] = lambda _: ()
+    """Sentences about what is much less in this backup than in those before it."""
 
     def make(self) -> Manifest:
         """Dump, store, commit. Whatever is raised, there is no backup, and what was stored is taken back."""
@@ -54,7 +56,7 @@ class Making:
             self.repository.discard(tuple(stored))
             raise
         self.journal.remove(intent)
-        for warning in manifest.warnings:
+        for warning in (*manifest.drift, *manifest.warnings):
             self.listener(Warned(self.job.name, warning))
         return manifest
 
@@ -103,7 +105,7 @@ class Making:
         findings = [part.findings() for part in self.preflight.parts]
         counted = next((found for found in findings if found.tables is not None), Findings())
         warnings = [*self.preflight.warnings, *(warning for found in findings for warning in found.warnings)]
-        return Manifest(
+        manifest = Manifest(
             id=str(self.backup_id),
             job=self.job.name,
             engine=self.job.database.type,
@@ -123,6 +125,7 @@ class Making:
             details=self.preflight.details,
             tool=f"backupctl {__version__}",
         )
+        return manifest.model_copy(update={"drift": tuple(map(self.redact, self.drift(manifest)))})
 
 
 class _Meter:

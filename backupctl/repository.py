@@ -1,5 +1,7 @@
 """The backups of one job on its storage: their keys, their commit, their listing, and reading them back."""
 
+import json
+import platform
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
 
 LATEST = "latest"
+ACCEPTED_SUFFIX = ".accepted.json"
 _MANIFEST_READERS = 8
 _MANIFEST_MOST_BYTES = 16 << 20
 # A file name has at most 255 bytes, of which time, digits and suffixes take up to 60; the manifest has the whole name.
@@ -136,6 +139,37 @@ class Repository:
         unreadable = {key: problem for key, problem in zip(keys, read, strict=True) if isinstance(problem, str)}
         return Listing(tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)))
 
+    def recent(self, count: int) -> tuple[Manifest, ...]:
+        """The newest whole backups, so many at most, as what a new one is to be held against.
+
+        What is older than a backup whose drift was accepted is left out, and its own drift is emptied. Raises
+        StorageError.
+        """
+        objects = {found.key: found for found in self._storage.list(self.folder)}
+        newest = sorted(
+            (found for key, found in objects.items() if key.endswith(MANIFEST_SUFFIX)),
+            key=lambda found: found.modified,
+            reverse=True,
+        )[:count]
+        with ThreadPoolExecutor(_MANIFEST_READERS) as readers:
+            read = list(readers.map(self._read_manifest, [found.key for found in newest]))
+        accepted = _accepted(objects)
+        return tuple(
+            one.model_copy(update={"drift": ()}) if one.id == accepted else one
+            for one in read
+            if isinstance(one, Manifest) and _problem(one, objects) is None and one.id >= accepted
+        )
+
+    def accept(self, manifest: Manifest, now: datetime) -> None:
+        """Write down that somebody has looked at a backup's drift and found it right. Raises StorageError."""
+        before = [found.key for found in self._storage.list(self.folder) if found.key.endswith(ACCEPTED_SUFFIX)]
+        key = f"{self.folder}{manifest.id}{ACCEPTED_SUFFIX}"
+        document = {"accepted": manifest.id, "at": now.isoformat(timespec="seconds"), "host": platform.node()}
+        self._storage.put(key, BytesIO(json.dumps(document).encode() + b"\n"), metadata={"job": self._job})
+        for older in before:
+            if older != key:
+                self._storage.delete(older)
+
     def _unnamed(
         self, objects: Iterable[StoredObject], manifests: Iterable[Manifest], keys: Iterable[str]
     ) -> Iterator[StoredObject]:
@@ -230,6 +264,11 @@ class Repository:
         if manifest.job != self._job or _name(manifest.key) != _name(key):
             return f"the manifest {key} belongs to another place: it names {manifest.dump.key} of job {manifest.job}"
         return _moved(manifest, key)
+
+
+def _accepted(keys: Iterable[str]) -> str:
+    """The id of the newest backup whose drift somebody accepted; empty: none."""
+    return max((_name(key).removesuffix(ACCEPTED_SUFFIX) for key in keys if key.endswith(ACCEPTED_SUFFIX)), default="")
 
 
 def _name(key: str) -> str:

@@ -12,6 +12,7 @@ from backupctl import hooks
 from backupctl.beside import in_background, result_of
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
+from backupctl.drift import drift
 from backupctl.engines import ENGINES
 from backupctl.engines.base import Engine, Preflight
 from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode, ExpiredError, StorageError
@@ -28,6 +29,9 @@ from backupctl.retention import Retention
 from backupctl.state import StateFolder
 from backupctl.storages import STORAGES
 from backupctl.storages.base import Storage
+
+_COMPARED = 20
+"""So many of the newest backups are looked at for what a new one should hold."""
 
 _log = logging.getLogger(__name__)
 
@@ -201,6 +205,7 @@ class Runner:
             redact=self.redact,
             listener=self.listener,
             clock=self.clock,
+            drift=lambda manifest: _drift(job, repository, manifest),
         ).make()
 
     def _clear_up(self, repository: Repository, journal: Journal, job: Job, cancel: Cancellation) -> None:
@@ -226,6 +231,16 @@ def _too_long(job: Job) -> ExpiredError:
 
 def _started(run: Run, target: str) -> Started:
     return Started(run.job, run.run_id, run.trigger, run.due_at, run.started_at, target, run.location)
+
+
+def _drift(job: Job, repository: Repository, manifest: Manifest) -> tuple[str, ...]:
+    if not job.max_shrink:
+        return ()
+    try:
+        recent = repository.recent(_COMPARED)
+    except StorageError:
+        return ()  # a key that may put and list alone: there is nothing to compare with
+    return drift(manifest, recent, max_shrink=job.max_shrink)
 
 
 def _exit_code(error: BackupctlError) -> ExitCode:
