@@ -66,9 +66,14 @@ def _with_hints(text: str, hints: Iterable[str]) -> str:
 def plan_of(listing: Listing, policy: Retention | None, now: datetime, zone: ZoneInfo) -> Plan:
     """The policy's plan for what is listed, each backup named by its manifest's key."""
     candidates = [
-        Candidate(backup.manifest.key, backup.manifest.started_at, backup.problem) for backup in listing.backups
+        Candidate(backup.manifest.key, backup.manifest.started_at, backup.problem, _source(backup.manifest))
+        for backup in listing.backups
     ]
     return plan(candidates, policy, now, zone)
+
+
+def _source(manifest: Manifest) -> str:
+    return f"{manifest.engine} {manifest.database}"
 
 
 def remove_backups(repository: Repository, listing: Listing, planned: Plan, cancel: Cancellation) -> Removal:

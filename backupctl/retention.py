@@ -37,11 +37,15 @@ class Retention(Options):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A backup as far as a policy looks at it: `key` names it alone, `damage` says why it could not be restored."""
+    """A backup as far as a policy looks at it: `key` names it alone, `damage` says why it could not be restored.
+
+    `source` is the database that it is of: a job may be pointed at another one, and two hosts may use one name.
+    """
 
     key: str
     started_at: datetime
     damage: str | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,13 @@ class _Rule(Protocol):
 
 
 def plan(backups: Iterable[Candidate], policy: Retention | None, now: datetime, zone: ZoneInfo) -> Plan:
-    """Which backups the policy keeps; its days begin at midnight in `zone`.
+    """Which backups the policy keeps of each source; its days begin at midnight in `zone`.
 
-    The newest good backup is always kept. A damaged one takes no good one's place, and goes only where a good
+    The newest good backup of each is always kept. A damaged one takes no good one's place, and goes only where a good
     one would go too: so an interrupted delete is finished. What starts in the future is kept and not counted.
     """
     newest_first = sorted(backups, key=lambda backup: (backup.started_at.astimezone(UTC), backup.key), reverse=True)
-    rules = [_Newest(), *_rules(policy, zone)]
+    rules: dict[str, list[_Rule]] = {}
     keep: list[Decision] = []
     remove: list[Decision] = []
     for backup in newest_first:
@@ -86,7 +90,7 @@ def plan(backups: Iterable[Candidate], policy: Retention | None, now: datetime, 
             keep.append(Decision(backup.key, ("no retention policy: everything is kept", *damage)))
         elif backup.started_at > now + _CLOCK_SKEW:
             keep.append(Decision(backup.key, (_from_the_future(backup, zone), *damage)))
-        elif reasons := _reasons(backup, rules):
+        elif reasons := _reasons(backup, rules.setdefault(backup.source, [_Newest(), *_rules(policy, zone)])):
             keep.append(Decision(backup.key, damage or reasons))
         else:
             remove.append(Decision(backup.key, ("no rule keeps it", *damage)))

@@ -65,6 +65,16 @@ def test_another_jobs_backups_are_never_touched(storage: MemoryStorage, history:
     assert len(ids(other)) == 5
 
 
+@pytest.mark.parametrize("changed", [{"database": "crm"}, {"engine": "mysql"}])
+def test_a_job_that_is_pointed_elsewhere_does_not_lose_what_it_had_to_what_it_makes_now(
+    storage: MemoryStorage, history: list[Manifest], changed: dict[str, str]
+) -> None:
+    repository = repository_of(storage)
+    repository.commit(history[0].model_copy(update=changed))
+    pruned(repository, keep_last=1)
+    assert ids(repository) == [history[0].id, history[1].id]
+
+
 def test_one_that_cannot_be_removed_holds_up_no_other_and_is_tried_again(
     storage: MemoryStorage, history: list[Manifest]
 ) -> None:

@@ -1,6 +1,7 @@
 """What a retention policy keeps: plans worked out by hand, and what must hold for every history."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -52,6 +53,12 @@ def test_a_policy_that_is_empty_or_means_nothing_is_refused(rules: dict[str, Any
 def test_the_last_so_many_are_kept_whatever_their_age() -> None:
     backups = every(timedelta(days=40), 6)
     assert kept(backups, policy(keep_last=2)) == ["2026-11-20 12:00", "2026-10-11 12:00"]
+
+
+def test_backups_of_another_database_under_the_same_name_cost_none_its_place() -> None:
+    ours = every(timedelta(days=1), 2)
+    theirs = [Candidate(f"theirs {number}", NOW - timedelta(hours=1 + number), source="sqlite b") for number in (0, 1)]
+    assert kept([*ours, *theirs], policy(keep_last=1)) == ["2026-11-20 12:00", "theirs 0"]
 
 
 def test_a_copy_that_was_made_by_hand_takes_no_place_of_its_own() -> None:
@@ -281,6 +288,18 @@ def test_exactly_what_a_rule_keeps_is_kept(
     assert {decision.key for decision in planned.keep} == expected
     assert len(planned.keep) + len(planned.remove) == len(backups)
     assert all(decision.reasons for decision in (*planned.keep, *planned.remove))
+
+
+@many
+@given(histories(), POLICIES, st.sampled_from(ZONES), ENDS)
+def test_each_database_is_planned_as_if_it_were_alone(
+    backups: list[Candidate], rules: Retention, zone: str, now: datetime
+) -> None:
+    mixed = [replace(backup, source=f"sqlite {int(backup.key) % 3}") for backup in backups]
+    alone = [
+        kept([backup for backup in mixed if backup.source == f"sqlite {one}"], rules, zone, now) for one in (0, 1, 2)
+    ]
+    assert set(kept(mixed, rules, zone, now)) == {key for keys in alone for key in keys}
 
 
 @many
