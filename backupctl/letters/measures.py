@@ -77,8 +77,9 @@ def one_line(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
-def visible(text: str) -> str:
-    """The text with its control characters shown; its lines stay lines."""
+def visible(text: str, longest: int = 1000) -> str:
+    """The text with its control characters shown, cut with an ellipsis; its lines stay lines."""
+    text = text.strip() if len(text) <= longest else text[:longest].strip() + "…"
     return "".join(char if char.isprintable() or char == "\n" else _shown(char) for char in text.replace("\r\n", "\n"))
 
 

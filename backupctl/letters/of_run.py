@@ -1,6 +1,7 @@
 """What is said of one run."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from backupctl.events import Run
@@ -14,6 +15,7 @@ from backupctl.notifiers.base import Kind
 OUTPUT_LINES = 20
 OUTPUT_LENGTH = 4000
 LONGEST_HEADLINE = 300
+MOST_WARNINGS = 10
 
 _WORDS = {
     Outcome.FAILED: ("FAILED", Tone.BAD),
@@ -77,7 +79,7 @@ def _runs(count: int) -> str:
 def _parts(run: Run, facts: Facts, tone: Tone) -> list[Part]:
     parts = [*_drifts(run, facts), *_troubles(run, tone)]
     parts += _recovering(facts, run)
-    parts += [Says(measures.visible(text), Tone.WARNING) for text in facts.warnings]
+    parts += _warnings(facts.warnings)
     parts.append(Rows(tuple(_rows(run, facts))))
     if output := _end_of(facts.output):
         parts.append(Listing("The last lines of the tool's output", output))
@@ -94,17 +96,23 @@ def _drifts(run: Run, facts: Facts) -> list[Part]:
         return []
     told = facts.drift if kind_of(run, facts) is not Kind.DRIFT else facts.drift[1:]
     return [
-        *(Says(measures.visible(text), Tone.WARNING) for text in told),
+        *_warnings(told),
         Says("Nothing older is removed until someone has looked."),
         Listing("If all is as it should be", f"{_command(facts)} accept {shlex.quote(facts.job)}"),
     ]
+
+
+def _warnings(texts: Sequence[str]) -> list[Part]:
+    parts: list[Part] = [Says(measures.visible(text), Tone.WARNING) for text in texts[:MOST_WARNINGS]]
+    left = len(texts) - len(parts)
+    return [*parts, Says(f"And {left} more: backupctl list --json shows them all.", Tone.WARNING)] if left else parts
 
 
 def _troubles(run: Run, tone: Tone) -> list[Part]:
     """The error, where the headline could not hold all of it, and what to try."""
     if run.error is None:
         return []
-    whole = measures.visible(run.error).strip()
+    whole = measures.visible(run.error)
     parts: list[Part] = [] if whole == measures.one_line(run.error, LONGEST_HEADLINE) else [Says(whole, tone)]
     return [*parts, Says(f"What to try: {measures.visible(run.hint)}")] if run.hint else parts
 
@@ -170,8 +178,8 @@ def _before(run: Run, facts: Facts) -> str:
 
 
 def _end_of(output: str) -> str:
-    lines = measures.visible(output).strip("\n").splitlines()
-    return "\n".join(line.rstrip() for line in lines[-OUTPUT_LINES:])[-OUTPUT_LENGTH:].strip("\n")
+    lines = measures.visible(output[-OUTPUT_LENGTH:], OUTPUT_LENGTH).splitlines()
+    return "\n".join(line.rstrip() for line in lines[-OUTPUT_LINES:])
 
 
 def _command(facts: Facts) -> str:
