@@ -14,6 +14,9 @@ from backupctl.process import Session
 from backupctl.stream import Reader
 
 Tls = Literal["off", "prefer", "require", "verify-ca", "verify-full"]
+
+_LOCAL = "localhost"
+_LOCAL_NAMES = (_LOCAL, "127.0.0.1", "::1")
 CountRows = Literal["auto", "exact", "off"]
 
 
@@ -45,7 +48,8 @@ class ServerOptions(EngineOptions):
 
     @property
     def server(self) -> str:
-        return (self.host or "localhost").casefold()
+        host = (self.host or _LOCAL).casefold()
+        return _LOCAL if host in _LOCAL_NAMES or host.startswith("/") else host
 
     @property
     def marks(self) -> Mapping[str, str]:

@@ -232,6 +232,12 @@ def test_what_waits_takes_its_new_shape_or_goes(place: Place) -> None:
     assert [request.job.tags for request in place.pool.waiting] == [("new",)]
 
 
+@pytest.mark.parametrize("other", ["127.0.0.1", "::1", "LOCALHOST", "/run/postgresql"])
+def test_this_machine_is_one_server_whatever_it_is_called(place: Place, other: str) -> None:
+    place.submit(job("a", host="localhost"), job("b", host=other))
+    assert Waiting("b", "1 runs go on localhost already") in place.events
+
+
 def test_a_retry_is_of_the_job_as_the_new_file_has_it(place: Place) -> None:
     first = job("a", retries=1, retry_delay=1)
     place.stage.outcomes["a"] = [ended(Request(first), Outcome.FAILED, transient=True)]
