@@ -30,7 +30,10 @@ def missed(job: Job, *, since: datetime, answered: datetime | None, now: datetim
     """
     timetable = timetable_of(job)
     due = timetable.latest(now)
-    if due is None or due <= since or (answered is not None and due <= answered):
+    if due is None or due <= since:
+        return None
+    # Without the delay: a run stands for its time of the cron also when the job was given another jitter since.
+    if answered is not None and due.astimezone(UTC) - timetable.delay <= answered:
         return None
     catch_up = timetable.default_catch_up(due) if job.catch_up is None else timedelta(seconds=job.catch_up)
     return due if now - due <= catch_up else None

@@ -165,6 +165,12 @@ def test_what_was_answered_for_is_not_made_up() -> None:
     assert missed(job(), since=at(-100), answered=at(3.5), now=at(5)) is None
 
 
+def test_a_new_jitter_makes_no_run_that_was_done_a_missed_one() -> None:
+    spread = job(jitter=3600)
+    assert missed(spread, since=at(0, day=-9), answered=at(3.5), now=at(5)) is None
+    assert missed(spread, since=at(0, day=-9), answered=at(3.5, day=-1), now=at(5)) is not None
+
+
 def test_the_jitter_of_a_job_is_part_of_when_it_is_due() -> None:
     clock = Clock(job(jitter=600))
     due = clock.agenda.next_at
