@@ -17,7 +17,7 @@ _BEGINNING = 4
 class Redactor:
     """Replaces every known secret, also as a tool may show it: escaped, encoded, broken over lines.
 
-    A million characters take well under a second, also with thousands of secrets.
+    A million characters take a tenth of a second with a few secrets, and about one with thousands.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

@@ -5,7 +5,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -120,9 +119,7 @@ def test_a_run_ends_while_seq_hangs_and_what_did_not_arrive_is_counted(seq: SeqR
     shipper.put(line("first"))
     for number in range(30_000):
         shipper.put(line(number))
-    begun = time.monotonic()
-    shipper.close(0.2)
-    assert time.monotonic() - begun < 5  # the server never answers: what returns at all did not wait for it
+    shipper.close(0.2)  # returns, though the server never answers
     assert ship.said == ["30001 log events did not reach Seq"]
 
 
