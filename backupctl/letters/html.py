@@ -4,6 +4,7 @@ import re
 from html import escape
 
 from backupctl.letters.letter import Entries, Entry, Letter, Listing, Part, Rows, Says, Tone
+from backupctl.letters.measures import visible
 
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -111,7 +112,7 @@ def _rows(rows: tuple[tuple[str, str], ...]) -> str:
         f'<tr><td class="dim line" valign="top" width="96" style="padding:6px 8px 6px 0;{_HAIR};'
         f'font-size:13px;line-height:20px;{_DIM}">{escape(name)}</td>'
         f'<td class="ink line" valign="top" style="padding:6px 0;{_HAIR};font-size:14px;'
-        f'line-height:20px;{_INK};{_BREAK}">{_lines(value)}</td></tr>'
+        f'line-height:20px;{_INK};{_BREAK}">{_lines(visible(value))}</td></tr>'
         for name, value in rows
     )
     return _table(cells)

@@ -3,6 +3,7 @@
 import textwrap
 
 from backupctl.letters.letter import Entries, Entry, Letter, Listing, Part, Rows, Says, Tone
+from backupctl.letters.measures import visible
 
 WIDTH = 76
 
@@ -24,7 +25,7 @@ def _part(part: Part) -> str:
             return "\n".join(_wrapped(line, lead) for line in text.splitlines())
         case Rows(rows):
             longest = max(len(name) for name, _ in rows)
-            return "\n".join(f"{name + ':':{longest + 1}} {value}" for name, value in rows)
+            return "\n".join(f"{name + ':':{longest + 1}} {visible(value)}" for name, value in rows)
         case Listing(title, text):
             return f"{title}:\n\n{textwrap.indent(text, '    ')}"
         case Entries(title, entries):

@@ -199,9 +199,9 @@ def letter(message: Message, *, sender: str, recipients: tuple[str, ...], now: d
     for name, value in _headers(message, sender, recipients, now).items():
         mail[name] = _one_line(value)
     # Quoted-printable: lines of any length, and nothing of eight bits, which not every server passes on untouched.
-    mail.set_content(message.text, cte="quoted-printable")
+    mail.set_content(_speakable(message.text), cte="quoted-printable")
     if message.html is not None:
-        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
+        mail.add_alternative(_speakable(message.html), subtype="html", cte="quoted-printable")
     return mail
 
 
@@ -227,3 +227,8 @@ def _fingerprint(message: Message) -> str:
 def _one_line(value: str) -> str:
     """A header can neither be ended nor begun by what stands in it."""
     return " ".join("".join(char if char.isprintable() else " " for char in value).split())
+
+
+def _speakable(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 are lone surrogates in Python, and cannot be sent."""
+    return text.encode(errors="backslashreplace").decode()

@@ -51,7 +51,7 @@ class PingNotifier(Notifier):
         self._signal("/start", b"", run_id)
 
     def send(self, message: Message, recipients: tuple[str, ...] = ()) -> Sent:
-        body = f"{message.subject}\n\n{message.text}".encode()
+        body = f"{message.subject}\n\n{message.text}".encode(errors="backslashreplace")
         self._signal(_SIGNALS.get(message.kind, "/log"), body, message.run_id)
         return Sent()
 

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -94,6 +94,13 @@ def test_a_message_arrives_once(member: Member, stack: ExitStack) -> None:
     assert (dict(sent.refused), dict(sent.deferred)) == ({}, {})
     assert len(member.arrived(server)) == 1
     assert "FAILED shop" in member.arrived(server)[0]
+
+
+def test_a_text_with_bytes_that_are_no_letters_arrives_all_the_same(member: Member, stack: ExitStack) -> None:
+    server = member.server()
+    stack.callback(server.close)
+    member.make(server.port, 10).send(replace(MESSAGE, subject="a\udce9b", text="/srv/caf\udce9", html="\udce9"), WHO)
+    assert "/srv/caf" in member.arrived(server)[0]
 
 
 def test_a_dead_port_may_come_alive_and_is_told_without_secrets(member: Member) -> None:

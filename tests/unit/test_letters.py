@@ -154,7 +154,9 @@ def test_what_a_server_says_is_text_in_a_page_and_one_line_in_a_subject() -> Non
     assert "<script" not in nasty.html
     assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;" in nasty.html
     assert len(nasty.subject.splitlines()) == len(nasty.summary.splitlines()) == 1
-    assert "\x1b" not in about_run(replace(BAD_RUN, error="\x1b[31mred"), FACTS).text
+    escaped = about_run(replace(BAD_RUN, error="\x1b[31mred", location="/srv/\x1b\udce9"), FACTS)
+    assert "\x1b" not in f"{escaped.text}{escaped.html}"
+    assert r"Storage:     /srv/\x1b\udce9" in escaped.text
 
 
 def test_a_letter_stays_small_whatever_went_wrong() -> None:
