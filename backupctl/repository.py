@@ -4,7 +4,6 @@ import json
 import platform
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from io import BytesIO
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from backupctl.beside import each
 from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.journal import Intent
@@ -131,8 +131,7 @@ class Repository:
         """Everything that this job's manifests say, held against what is stored. Raises StorageError."""
         objects = {found.key: found for found in self._storage.list(self.folder)}
         keys = [key for key in objects if key.endswith(MANIFEST_SUFFIX)]
-        with ThreadPoolExecutor(_MANIFEST_READERS) as readers:
-            read = list(readers.map(self._read_manifest, keys))
+        read = each(self._read_manifest, keys, _MANIFEST_READERS)
         found = [manifest for manifest in read if isinstance(manifest, Manifest)]
         backups = [Backup(manifest, _problem(manifest, objects)) for manifest in found]
         backups.sort(key=lambda backup: (backup.manifest.started_at, backup.manifest.id), reverse=True)
@@ -151,8 +150,7 @@ class Repository:
             key=lambda found: found.modified,
             reverse=True,
         )[:count]
-        with ThreadPoolExecutor(_MANIFEST_READERS) as readers:
-            read = list(readers.map(self._read_manifest, [found.key for found in newest]))
+        read = each(self._read_manifest, [found.key for found in newest], _MANIFEST_READERS)
         accepted = _accepted(objects)
         return tuple(
             one.model_copy(update={"drift": ()}) if one.id == accepted else one

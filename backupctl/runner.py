@@ -205,7 +205,7 @@ class Runner:
             redact=self.redact,
             listener=self.listener,
             clock=self.clock,
-            drift=lambda manifest: _drift(job, repository, manifest),
+            drift=lambda manifest: _drift(job, repository, manifest, session.cancel),
         ).make()
 
     def _clear_up(self, repository: Repository, journal: Journal, job: Job, cancel: Cancellation) -> None:
@@ -233,11 +233,11 @@ def _started(run: Run, target: str) -> Started:
     return Started(run.job, run.run_id, run.trigger, run.due_at, run.started_at, target, run.location)
 
 
-def _drift(job: Job, repository: Repository, manifest: Manifest) -> tuple[str, ...]:
+def _drift(job: Job, repository: Repository, manifest: Manifest, cancel: Cancellation) -> tuple[str, ...]:
     if not job.max_shrink:
         return ()
     try:
-        recent = repository.recent(_COMPARED)
+        recent = result_of(in_background(partial(repository.recent, _COMPARED), f"compare-{job.name}"), cancel)
     except StorageError:
         return ()  # a key that may put and list alone: there is nothing to compare with
     return drift(manifest, recent, max_shrink=job.max_shrink)

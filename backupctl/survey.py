@@ -1,12 +1,12 @@
 """Finds out how every job stands: asks the storages, and the catalog for what only it remembers."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backupctl.agenda import timetable_of
+from backupctl.beside import each
 from backupctl.config import Job
 from backupctl.errors import BackupctlError
 from backupctl.redact import Redactor
@@ -23,8 +23,7 @@ _ASKED_AT_ONCE = 8
 def survey(jobs: Sequence[Job], catalog: "Catalog", redact: Redactor, now: datetime) -> list[Standing]:
     """How each of the jobs stands. A storage that cannot be read is that job's `problem`, and stops no other."""
     facts = remembered(jobs, catalog, now)
-    with ThreadPoolExecutor(_ASKED_AT_ONCE, thread_name_prefix="ask") as asking:
-        looked = list(asking.map(lambda job: look(job, facts[job.name], redact), jobs))
+    looked = each(lambda job: look(job, facts[job.name], redact), jobs, _ASKED_AT_ONCE)
     return [
         standing_of(replace(one, next_run_at=timetable_of(job).after(now)), now)
         for job, one in zip(jobs, looked, strict=True)
