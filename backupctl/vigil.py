@@ -1,5 +1,6 @@
 """How every job stands, kept up to date for as long as the runner goes: by its runs, and by looking at the storages."""
 
+import heapq
 import logging
 import random
 import threading
@@ -39,6 +40,8 @@ class Vigil:
         self._seen: set[str] = set()
         self._look_at: dict[str, float] = {}
         """When to look at each job's storage, by the monotonic clock."""
+        self._queue: list[tuple[float, str]] = []
+        """The same as a heap, and what held before: to seek the first of many jobs each time would keep a core busy."""
         self._redact = Redactor()
         self._stopped = threading.Event()
 
@@ -50,6 +53,8 @@ class Vigil:
             # What was seen there counts for more than what is remembered, also when the file is read again.
             facts |= {name: _as_seen(facts[name], self._facts[name]) for name in self._seen}
             self._look_at = {job.name: self._first_look(job, facts[job.name]) for job in jobs}
+            self._queue = [(at, name) for name, at in self._look_at.items()]
+            heapq.heapify(self._queue)
             self._facts, self._jobs, self._redact = facts, {job.name: job for job in jobs}, redact
 
     def _first_look(self, job: Job, facts: Facts) -> float:
@@ -97,15 +102,22 @@ class Vigil:
     def _next(self) -> str | None:
         """Whose storage is to be looked at now; None: nobody's."""
         with self._lock:
-            name = min(self._look_at, key=self._look_at.__getitem__, default=None)
-            if name is None or self._look_at[name] > time.monotonic():
-                return None
-            self._look_at[name] = time.monotonic() + _ROUND_S
-            return name
+            while self._queue and self._queue[0][0] <= time.monotonic():
+                at, name = heapq.heappop(self._queue)
+                if self._look_at.get(name) == at:
+                    self._look_again(name, _ROUND_S)
+                    return name
+        return None
+
+    def _look_again(self, name: str, seconds: float) -> None:
+        self._look_at[name] = time.monotonic() + seconds
+        heapq.heappush(self._queue, (self._look_at[name], name))
 
     def _look(self, name: str) -> None:
         with self._lock:
-            job, facts, redact = self._jobs[name], self._facts[name], self._redact
+            job, facts, redact = self._jobs.get(name), self._facts.get(name), self._redact
+        if job is None or facts is None:
+            return  # the file was read again, and has no such job any more
         try:
             looked = look(job, facts, redact)
         except Exception:
@@ -116,9 +128,9 @@ class Vigil:
                 self._facts[name] = looked
                 self._seen.add(name)
             elif name in self._look_at:  # a run has ended in between, or the file was read again
-                self._look_at[name] = time.monotonic()
+                self._look_again(name, 0.0)
             if looked.problem and name in self._seen:
-                self._look_at[name] = time.monotonic() + _AGAIN_S
+                self._look_again(name, _AGAIN_S)
 
 
 def _as_seen(remembered: Facts, seen: Facts) -> Facts:
