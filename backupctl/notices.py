@@ -56,18 +56,18 @@ class Notices:
         self._jobs: Mapping[str, Job] = {}
         self._channels: Mapping[str, Channels] = {}
         self._notifiers: Mapping[str, Notifier] = {}
-        self._environment = ""
+        self._configuration: Config | None = None
         self._targets: dict[str, str] = {}
         self._warned: defaultdict[str, list[str]] = defaultdict(list)
 
     def serve(self, configuration: Config) -> None:
         """From now on people are told as this file says."""
         notifiers: dict[str, Notifier] = {}
-        channels = {job.name: _channels(job, configuration, notifiers) for job in configuration.jobs}
+        channels = {job.name: channels_of(job, configuration, notifiers) for job in configuration.jobs}
         with self._lock:
             self._jobs = {job.name: job for job in configuration.jobs}
             self._channels, self._notifiers = channels, notifiers
-            self._environment = configuration.environment
+            self._configuration = configuration
         self._postman.serve(notifiers)
 
     def hear(self, event: Event) -> None:
@@ -95,7 +95,8 @@ class Notices:
 
     def place(self, zone: str) -> Place:
         """Where the letters come from."""
-        return Place(platform.node(), str(self._file), self._environment, zone)
+        assert self._configuration
+        return place_of(self._file, self._configuration, zone)
 
     def _begun(self, event: Started) -> None:
         with self._lock:
@@ -173,7 +174,12 @@ class Notices:
         )
 
 
-def _channels(job: Job, configuration: Config, notifiers: dict[str, Notifier]) -> Channels:
+def place_of(file: Path, configuration: Config, zone: str) -> Place:
+    """Where a letter of this file comes from, with the zone of its times."""
+    return Place(platform.node(), str(file.absolute()), configuration.environment, zone)
+
+
+def channels_of(job: Job, configuration: Config, notifiers: dict[str, Notifier]) -> Channels:
     """A job's channels; their notifiers are put beside those of the other jobs."""
     people: list[tuple[str, tuple[str, ...]]] = []
     if configuration.email and job.recipients:

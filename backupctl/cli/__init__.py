@@ -15,6 +15,7 @@ from backupctl.cli import (
     configuring,
     health,
     looking_back,
+    notifying,
     pruning,
     render,
     restoring,
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (configuring, running, backups, looking_back, restoring, pruning, serving, schedule, health):
+for group in (configuring, running, backups, looking_back, restoring, pruning, serving, schedule, health, notifying):
     group.register(app)
 
 

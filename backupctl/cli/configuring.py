@@ -36,7 +36,7 @@ def validate(ctx: typer.Context, as_json: JsonOption = False, file: FileOption =
             raise
         render.json_document({"ok": False, "jobs": [], "problems": [problem.as_json() for problem in error.problems]})
         raise typer.Exit(ExitCode.USAGE) from None
-    for text in (*_not_built_yet(configuration), *_kept_for_ever(configuration), *_kept_by_age(configuration)):
+    for text in (*_nobody_told(configuration), *_kept_for_ever(configuration), *_kept_by_age(configuration)):
         render.note(text)
     now = datetime.now(UTC)
     if as_json:
@@ -46,15 +46,22 @@ def validate(ctx: typer.Context, as_json: JsonOption = False, file: FileOption =
         _table(configuration, now)
 
 
-def _not_built_yet(configuration: Config) -> Iterator[str]:
-    """What the file says that nothing acts upon so far: nobody may be left believing otherwise."""
-    if any(job.recipients for job in configuration.jobs):
-        sender = "" if configuration.email else ", and the file has no email section to mail from"
-        yield f"note: recipients are checked, but mail is not built yet: nobody is mailed{sender}"
-    elif configuration.email:
-        yield "note: email is checked, but mail is not built yet: nobody is mailed"
-    if configuration.seq and configuration.seq.url:
-        yield "note: seq is checked, but sending logs is not built yet: nothing is sent there"
+def _nobody_told(configuration: Config) -> Iterator[str]:
+    """Whom the file names in vain, and which jobs fail in silence: nobody may be left believing otherwise."""
+    if configuration.email is None and any(job.recipients for job in configuration.jobs):
+        yield "note: there are recipients, but the file has no email section to mail from: nobody is mailed"
+    silent = [job.name for job in configuration.jobs if job.enabled and not _is_told_of(job, configuration)]
+    if len(silent) == 1:
+        yield f"note: nobody is told when job {silent[0]} fails"
+    elif silent:
+        yield f"note: nobody is told when {len(silent)} of the jobs fail"
+    if configuration.digest and configuration.email is None:
+        yield "note: there is a digest, but no email section to mail it from: nobody gets it"
+
+
+def _is_told_of(job: Job, configuration: Config) -> bool:
+    mailed = configuration.email is not None and bool(job.recipients)
+    return job.ping is not None or ("failure" in job.notify_on and (mailed or bool(job.notify)))
 
 
 def _kept_for_ever(configuration: Config) -> Iterator[str]:

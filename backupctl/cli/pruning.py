@@ -46,7 +46,8 @@ def prune(
 
     Every backup is shown with the reason why it stays or goes. Without JOB, those of every enabled job.
 
-    Exit: 0 all is removed that was to be, 1 something could not be, 2 usage or configuration, 4 the job is running.
+    Exit: 0 all is removed that was to be, 1 something could not be, 2 usage or configuration, 4 with --orphans: the
+    job is running.
     """
     path = file_of(ctx, file)
     configuration = config.load(path, jobs=None if name is None else [name], database=False)
@@ -121,8 +122,11 @@ class _Command:
 
     @contextmanager
     def _locked(self, job: Job) -> Iterator[None]:
-        """Nothing of the job runs on this machine meanwhile, unless nothing is going to be removed."""
-        if self.dry_run:
+        """With --orphans nothing of the job runs on this machine meanwhile: what it stores belongs to no backup yet.
+
+        Old backups need no lock, and to hold it would cost a run that comes due its turn.
+        """
+        if self.dry_run or not self.with_orphans:
             yield
             return
         with StateFolder(self.configuration.state_dir).running(job.name):

@@ -189,7 +189,7 @@ class JobSettings(Options):
     ping: PingUrl | None = Field(default=None, description="A check's URL, as Healthchecks gives it")
     max_shrink: Share = Field(
         default=DEFAULT_MAX_SHRINK,
-        description="By how much a backup may be smaller than those before; 0: by anything",
+        description="A dump smaller than those before it by more is an alarm; 0: never",
     )
     enabled: bool = Field(default=True, description="false: the job is checked, but never run by itself")
     tags: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), description="To choose jobs by")

@@ -23,6 +23,8 @@ VARIABLES = {
     "MINIO_SECRET_ACCESS_KEY": "d",
     "SHOP_DB_PASSWORD": "e",
     "FORUM_DB_PASSWORD": "g",
+    "NTFY_TOPIC": "h",
+    "SHOP_CHECK": "i",
 }
 
 
