@@ -42,7 +42,7 @@ def prune(
     cancel: Cancellation,
     warn: Callable[[str], None],
 ) -> Removal:
-    """Remove what the policy does not keep, for the holder of the job's lock.
+    """Remove what the policy does not keep. Another prune may be at it: what is gone already is no error.
 
     Raises nothing that can go wrong with a storage: what was not removed is warned of, and tried again the next time.
     """
@@ -135,7 +135,7 @@ def _one_by_one(
         except StorageError as error:
             failed[name(thing)] = error.message
             hints |= {error.hint: None} if error.hint else {}
-            # The storage has waited and tried again by itself: minutes for each, with the job's lock held.
+            # The storage has waited and tried again by itself: minutes for each, in a run with the job's lock held.
             answers = not error.transient
         else:
             removed.append(name(thing))

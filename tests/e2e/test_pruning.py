@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -113,18 +113,35 @@ def test_what_is_broken_or_from_the_future_costs_no_good_backup_its_place(place:
     assert place.ok("prune", "app").out.count("remove") == 0
 
 
-def test_a_job_that_is_running_is_left_alone_and_the_others_are_pruned(place: Workplace) -> None:
+def test_old_backups_are_removed_while_the_job_runs_and_orphans_only_when_it_does_not(place: Workplace) -> None:
     _jobs(place, "name: app, retention: {keep_last: 1}", "name: other, retention: {keep_last: 1}")
     _history(place, "app", 3)
-    _history(place, "other", 3)
     with _running(place, "app"):
-        assert "already running" in place.run("prune", "app").err
-        assert place.run("prune", "app").code == 4
-        assert _planned(place.ok("prune", "app", "--dry-run"))
-        both = place.run("prune")
+        place.ok("prune", "app")
+        assert len(_files(place, "app")) == 2
+        _history(place, "app", 3)
+        _history(place, "other", 3)
+        assert _planned(place.ok("prune", "app", "--orphans", "--dry-run"))
+        both = place.run("prune", "--orphans")
+    assert "job app is already running" in both.err
     assert (both.code, len(_files(place, "app")), len(_files(place, "other"))) == (4, 6, 2)
-    place.ok("prune")
+    place.ok("prune", "--orphans")
     assert len(_files(place, "app")) == 2
+
+
+def test_two_prunes_and_a_run_at_once_all_end_well(place: Workplace) -> None:
+    _jobs(place, "name: app, retention: {keep_last: 2}")
+    make_shop(place.folder / "shop.db")
+    ids = _history(place, "app", 300, step=timedelta(minutes=20), until=NOW - DAY)
+    commands = (("prune", "app"), ("prune", "app"), ("run-once", "app"))
+    with ExitStack() as ended:
+        started = [ended.enter_context(place.start(*command)) for command in commands]
+        results = [running.wait() for running in started]
+    assert [(result.code, "not removed" in result.err) for result in results] == [(0, False)] * 3
+    newest, *older = [backup["id"] for backup in place.backups("app")]
+    assert newest not in ids
+    assert older in (ids[:1], ids[:2])  # by the order in which they came
+    assert len(_files(place, "app")) == 2 * (1 + len(older))
 
 
 def _running(place: Workplace, job: str) -> AbstractContextManager[Path]:

@@ -1,6 +1,7 @@
 """Removing what a policy does not keep: failures, interruptions, other hosts, orphans."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +14,8 @@ from backupctl.model import Manifest
 from backupctl.pruning import Removal, orphans, plan_of, prune, remove_backups, remove_orphans
 from backupctl.repository import Repository
 from backupctl.retention import Retention
-from backupctl.storages.base import Unfinished
+from backupctl.storages.base import StoredObject, Unfinished
+from backupctl.stream import Reader
 from tests.unit.memory import WHEN, MemoryStorage, back_up, repository_of
 
 ZONE = ZoneInfo("UTC")
@@ -137,6 +139,51 @@ def test_what_another_host_removed_meanwhile_is_no_error(storage: MemoryStorage,
     second = remove_backups(repository, listing, planned, Cancellation())
     assert first == second
     assert len(storage.objects) == 4
+
+
+@pytest.mark.parametrize("moment", range(1, 1 + 1 + 5 + 6))  # a listing, its manifests, what is deleted
+def test_another_prune_at_any_moment_of_one_is_no_error_of_either(moment: int) -> None:
+    storage = Beside()
+    made = [back_up(repository_of(storage), at=WHEN - timedelta(days=days)) for days in range(5)]
+    others: list[Removal] = []
+    warnings: list[str] = []
+    storage.before(moment, lambda: others.append(pruned(repository_of(storage), warn=warnings.append, keep_last=2)))
+    removal = pruned(repository_of(storage), warn=warnings.append, keep_last=2)
+    (other,) = others
+    assert (removal.failed, other.failed, warnings) == ({}, {}, [])
+    assert {*removal.removed, *other.removed} == {manifest.id for manifest in made[2:]}
+    assert len(storage.objects) == 4
+
+
+class Beside(MemoryStorage):
+    """A storage at which somebody else does something between two of our requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = 0
+        self._counting = threading.Lock()
+
+    def before(self, request: int, act: Callable[[], None]) -> None:
+        self._left, self._act = request, act
+
+    def _asked(self) -> None:
+        with self._counting:
+            self._left -= 1
+            now = self._left == 0
+        if now:
+            self._act()
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        self._asked()
+        yield from list(super().list(prefix))
+
+    def open(self, key: str) -> Reader:
+        self._asked()
+        return super().open(key)
+
+    def delete(self, key: str) -> None:
+        self._asked()
+        super().delete(key)
 
 
 def test_an_unreadable_manifest_and_its_artifact_are_never_touched(
