@@ -31,7 +31,9 @@ class Retention(Options):
     @model_validator(mode="after")
     def _keeps_something(self) -> "Retention":
         if not any(value for _, value in self):
-            raise ValueError("a retention policy without a rule would keep nothing; leave it out to keep everything")
+            raise ValueError(
+                "a retention policy without a rule would keep nothing; the word all in its place keeps everything"
+            )
         return self
 
 

@@ -25,6 +25,7 @@ _UNRESOLVED: Dict[str, Options] = {
 }
 _NO_VALUE = "there is no value here"
 _NO_VALUE_HINT = 'a value that begins with # must be quoted; write "" for an empty text, or leave the key out'
+_NO_VALUE_HINTS = {"retention": "write `retention: all` to keep every backup, or leave the key out"}
 
 Overrides = Dict[str, Dict[str, str]]
 
@@ -142,7 +143,10 @@ class _Assembler:
         if not needed:
             self._out.optional_jobs.add(index)
         entries = {**self._defaults.entries, **item.entries}
-        plain = {key: self._plain(value, strict=needed and self._is_needed(key)) for key, (_, value) in entries.items()}
+        plain = {
+            key: self._plain(value, strict=needed and self._is_needed(key), key=key)
+            for key, (_, value) in entries.items()
+        }
         self._leave_out(plain, entries)
         self._out.data["jobs"].append(plain)
         self._storage_of(entries.get("storage"), needed=needed and not self._wanted.schedule_only)
@@ -215,17 +219,17 @@ class _Assembler:
             if not used:
                 self._out.optional_storages.add(name)
 
-    def _plain(self, node: Node, *, strict: bool) -> Any:
+    def _plain(self, node: Node, *, strict: bool, key: str = "") -> Any:
         if isinstance(node, Mapping):
-            return {key: self._plain(value, strict=strict) for key, (_, value) in node.entries.items()}
+            return {key: self._plain(value, strict=strict, key=key) for key, (_, value) in node.entries.items()}
         if isinstance(node, Sequence):
             return [self._plain(item, strict=strict) for item in node.items]
         assert isinstance(node, Scalar)
-        return self._value(node, strict=strict)
+        return self._value(node, strict=strict, key=key)
 
-    def _value(self, node: Scalar, *, strict: bool) -> str | None:
+    def _value(self, node: Scalar, *, strict: bool, key: str) -> str | None:
         if node.text is None:
-            self._no_value(node)
+            self._no_value(node, key)
             return None
         value, missing = self._interpolation.expand(node.text)
         if missing:
@@ -243,10 +247,10 @@ class _Assembler:
             return any(map(self._is_unresolved, node.items))
         return id(node) in self._out.unresolved
 
-    def _no_value(self, node: Scalar) -> None:
+    def _no_value(self, node: Scalar, key: str) -> None:
         if id(node) not in self._out.spoiled:
             self._out.spoiled.add(id(node))
-            self._out.faults.append(Fault(node, _NO_VALUE, _NO_VALUE_HINT))
+            self._out.faults.append(Fault(node, _NO_VALUE, _NO_VALUE_HINTS.get(key, _NO_VALUE_HINT)))
 
 
 def _unknown_storage(node: Scalar, known: list[str]) -> Fault:

@@ -112,6 +112,12 @@ def _compression(value: object) -> object:
     return {"algorithm": value} if isinstance(value, str) else value
 
 
+def _retention(value: object) -> object:
+    if isinstance(value, str) and value != "all":
+        raise ValueError("this must be a mapping of rules such as keep_last, or the word all")
+    return None if value == "all" else value
+
+
 JobName = Annotated[str, AfterValidator(_job_name)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -123,8 +129,9 @@ TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES,
 CompressionOrWord = Annotated[
     Compression, BeforeValidator(_compression, json_schema_input_type=Compression | Algorithm)
 ]
-
-
+RetentionOrAll = Annotated[
+    Retention | None, BeforeValidator(_retention, json_schema_input_type=Retention | Literal["all"])
+]
 AppriseUrl = Annotated[Secret, AfterValidator(_apprise)]
 PingUrl = Annotated[Secret, AfterValidator(_ping)]
 
@@ -162,7 +169,7 @@ class JobSettings(Options):
     recipients: tuple[Address, ...] = Field(default=(), description="Who is mailed about the job's runs")
     timezone: Zone | None = Field(default=None, description="The job's own zone, such as America/Sao_Paulo")
     compression: CompressionOrWord = Field(default=Compression(), description="zstd, gzip or none, or a mapping")
-    retention: Retention | None = Field(default=None, description="What is kept; without it, every backup")
+    retention: RetentionOrAll = Field(default=None, description="What is kept; all, or without it: every backup")
     jitter: Duration = Field(default=0, description="The job starts later by up to this, by the same each time")
     catch_up: Duration | None = Field(
         default=None, description="How old a run that was missed may be to be made up; default half the interval"

@@ -99,6 +99,16 @@ def test_numbers_and_booleans_are_read_where_they_are_wanted(files: Files) -> No
     assert (database.port, database.globals) == (5433, True)
 
 
+def test_a_job_keeps_everything_whatever_the_defaults_say(files: Files) -> None:
+    more = "".join(
+        f"  - {{name: {name}, database: {{type: sqlite, path: x}}, storage: disk{retention}}}\n"
+        for name, retention in (("every", ", retention: all"), ("few", ", retention: {keep_last: 1}"))
+    )
+    configuration = files.load(ONE_JOB + more + "defaults: {retention: {keep_last: 3}}\n")
+    assert [job.retention and job.retention.keep_last for job in configuration.jobs] == [3, None, 1]
+    assert files.load(ONE_JOB + "defaults: {retention: all}\n").job("notes").retention is None
+
+
 def test_every_variable_of_every_enabled_job_is_needed_for_all_jobs(files: Files) -> None:
     assert [problem.path for problem in files.problems(SHOP)] == [
         "email.password",

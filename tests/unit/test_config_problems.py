@@ -90,6 +90,19 @@ def test_a_retention_policy_that_keeps_nothing_is_refused(files: Files, policy: 
     assert problem.path.startswith("jobs[notes].retention")
 
 
+@pytest.mark.parametrize("text", [ONE_JOB + "    retention: null\n", ONE_JOB + "defaults: {retention: }\n"])
+def test_a_retention_without_a_value_is_told_how_to_keep_everything(files: Files, text: str) -> None:
+    (problem,) = files.problems(text)
+    assert problem.message == "there is no value here"
+    assert problem.hint == "write `retention: all` to keep every backup, or leave the key out"
+
+
+@pytest.mark.parametrize("word", ["none", "All", "30d"])
+def test_all_is_the_only_word_for_a_retention(files: Files, word: str) -> None:
+    (problem,) = files.problems(ONE_JOB + f"    retention: {word}\n")
+    assert problem.message == "this must be a mapping of rules such as keep_last, or the word all"
+
+
 def test_a_mistyped_rule_of_a_retention_policy_is_named(files: Files) -> None:
     (problem,) = files.problems(ONE_JOB + "    retention: {keep_dayly: 7}\n")
     assert problem.hint == "did you mean keep_daily?"

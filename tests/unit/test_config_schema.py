@@ -70,6 +70,11 @@ def test_the_schema_lets_a_reference_stand_for_a_number() -> None:
     ]
 
 
+def test_the_schema_knows_the_word_that_keeps_everything() -> None:
+    retention = config.json_schema()["$defs"]["JobEntry"]["properties"]["retention"]
+    assert retention["anyOf"] == [{"$ref": "#/$defs/Retention"}, {"const": "all", "type": "string"}]
+
+
 def _options(family: dict[str, Any]) -> list[Any]:
     return [member.Options for member in family.values()]
 
