@@ -17,7 +17,7 @@ _SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 -- a wall-clock time without a 
 def longest_gap(expression: str, zone: str, day: date) -> timedelta:
     """The longest gap from the one that `day` (in UTC) begins in to the one that it will have ended in after a year.
 
-    In real time; it may be too long by the size of a clock change (an hour, nearly always).
+    In real time; it may be too long by the size of the clock changes in it (an hour, nearly always).
     """
     begin = datetime.combine(day, time(), UTC)
     first = cron.latest(expression, zone, begin) or cron.after(expression, zone, begin)
