@@ -1,5 +1,6 @@
 """Delivers messages: kept until they are sent, each channel in its order and on its own thread, and none for ever."""
 
+import logging
 import random
 import threading
 import time
@@ -12,6 +13,8 @@ from backupctl.errors import BackupctlError, BusyError
 from backupctl.events import Listener, NotDelivered
 from backupctl.notifiers.base import Message, Notifier, NotifyError
 from backupctl.state import StateFolder
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -101,6 +104,10 @@ class Postman:
             sent = notifier.send(Message.from_json(kept.message), kept.recipients)
         except NotifyError as error:
             return self._failed(kept, error, kept.recipients)
+        except Exception as error:
+            _log.exception("the channel %s met a bug", kept.channel)
+            bug = NotifyError(f"a bug in backupctl: {type(error).__name__}", hint="the log has more; report it")
+            return self._failed(kept, bug, kept.recipients)
         for recipient, answer in sent.refused.items():
             self._tell(kept.channel, kept.job, NotifyError(f"{recipient} was refused: {answer}"), given_up=True)
         if sent.deferred:
