@@ -70,7 +70,7 @@ class Runner:
     """`backupctl run`, its log shown as it comes."""
 
     def __init__(self, address: str) -> None:
-        command = ["backupctl", "run", "--listen", address]
+        command = ["backupctl", "run", "--listen", address, "--log-format", "text"]
         say(f"\n$ {' '.join(command)}")
         self.process = subprocess.Popen(
             command, cwd=FOLDER, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
