@@ -31,7 +31,11 @@ class Daemon:
         self.begun = time.time()
         env = {name: value for name, value in os.environ.items() if not name.startswith("BACKUPCTL_")}
         self._process = subprocess.Popen(
-            [str(COMMAND), "run", *args], cwd=folder, env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+            [str(COMMAND), "run", "--log-format", "json", *args],
+            cwd=folder,
+            env=env,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
         )
         self._lines: list[Line] = []
         self._ended = False

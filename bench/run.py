@@ -12,6 +12,7 @@
 """
 
 import argparse
+import json
 import shutil
 import signal
 import sqlite3
@@ -81,9 +82,10 @@ def _many(folder: Path, jobs: int, *, past_runs: int) -> Figures:
     port = free_port()
     with Daemon(folder, "--listen", f"127.0.0.1:{port}") as daemon:
         start_s = daemon.wait_for("serving").at - daemon.begun
+        start_cpu_s = daemon.cpu_seconds
         say(f"{jobs} jobs with {past_runs} past runs each: serving after {start_s:.1f} s; now an idle minute")
         time.sleep(_ROOM_S)
-        figures = {"start_s": start_s, "start_peak_bytes": float(daemon.peak_bytes), **_idle(daemon)}
+        figures = {"start_s": start_s, "start_cpu_s": start_cpu_s, **_idle(daemon)}
         metrics_s = _timed(lambda: urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60).read())
         reload_s = -daemon.signal(signal.SIGHUP) + daemon.wait_for("the jobs file was read again").at
         return {**figures, "metrics_s": metrics_s, "reload_s": reload_s, "peak_bytes": float(daemon.peak_bytes)}
@@ -108,7 +110,7 @@ def _due_together(count: int, workers: int) -> Callable[[Path], Figures]:
         fleet.write(folder, jobs, workers=workers)
         fleet.fill(folder, jobs)
         with Daemon(folder) as daemon:
-            daemon.wait_for(f"serving {count} jobs, the next at {due:%Y-%m-%d %H:%M}")
+            daemon.wait_for(f"serving {count} jobs, the next at {due:%Y-%m-%dT%H:%M}")
             say(f"{count} jobs, {workers} workers: all due at {due:%H:%M} UTC")
             daemon.wait_for("succeeded", times=count)
             asked = _first_told(daemon)
@@ -139,10 +141,10 @@ def _coming_minute() -> datetime:
 
 
 def _first_told(daemon: Daemon) -> dict[str, float]:
-    """When each job was first spoken of: a line is its time, the job's name with a colon, and what happens to it."""
+    """When each job was first spoken of."""
     told: dict[str, float] = {}
     for line in daemon.lines:
-        told.setdefault(line.text.split()[1].rstrip(":"), line.at)
+        told.setdefault(json.loads(line.text).get("job", ""), line.at)
     return told
 
 
@@ -178,8 +180,9 @@ def _report(result: dict[str, object]) -> None:
     rows: list[Sequence[str]] = [
         ("", "a month in", "first start", "bound"),
         _row("start until serving, s", "{:.1f}", "start_s", many, first),
+        _row("  of that on the processor, s", "{:.1f}", "start_cpu_s", many, first),
         _row("memory, MB", "{:.0f}", "resident_bytes", many, first, scale=1e-6),
-        _row("peak memory, a reload included, MB", "{:.0f}", "peak_bytes", many, first, scale=1e-6),
+        _row("peak memory, with a reload, MB", "{:.0f}", "peak_bytes", many, first, scale=1e-6),
         _row("processor while idle, %", "{:.2f}", "idle_percent", many, first, bound=f"{IDLE_MOST_PERCENT}"),
         _row("reading the file again, s", "{:.1f}", "reload_s", many, first),
         _row("answering /metrics, s", "{:.2f}", "metrics_s", many, first),
