@@ -80,12 +80,15 @@ class Agenda:
             self._look_ahead()
 
     def set_back(self, now: datetime, by: timedelta) -> None:
-        """The clock was set back: by much, it was wrong, and so is what was planned with it."""
+        """The clock was set back: by much, it was wrong, and so is what was planned with it.
+
+        By little, only what follows real time is planned anew, as Debian's cron(8) has it.
+        """
         self.now = now
-        if by >= _WRONG_CLOCK:
-            for due in self._due.values():
+        for due in self._due.values():
+            if by >= _WRONG_CLOCK or due.timetable.follows_real_time:
                 due.plan(after=now)
-            self._look_ahead()
+        self._look_ahead()
 
     def _look_ahead(self) -> None:
         self.next_at = min((due.next_run for due in self._due.values() if due.next_run), default=None)

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -14,6 +14,9 @@ from backupctl.errors import IntegrityError
 MANIFEST_SUFFIX = ".manifest.json"
 DUMP_ROLE = "dump"
 GLOBALS_ROLE = "globals"
+CLOCK_SKEW = timedelta(minutes=5)
+"""What the clocks of two hosts that share a storage may differ by; a start beyond it was written by a wrong clock."""
+
 ARGUMENTS_DETAIL = "extra_args_sha256"
 
 Unit = Literal["rows", "bytes"]
@@ -108,6 +111,10 @@ class Manifest(Value):
     def key(self) -> str:
         """Where the manifest itself is stored."""
         return self.dump.key + MANIFEST_SUFFIX
+
+    def is_from_the_future(self, now: datetime) -> bool:
+        """Whether its start is further ahead than clocks may differ: it is not to be taken for the newest."""
+        return self.started_at > now + CLOCK_SKEW
 
     def artifact(self, role: str) -> Artifact | None:
         return next((artifact for artifact in self.artifacts if artifact.role == role), None)

@@ -106,7 +106,8 @@ class Postman:
             return self._failed(kept, error, kept.recipients)
         except Exception as error:
             _log.exception("the channel %s met a bug", kept.channel)
-            bug = NotifyError(f"a bug in backupctl: {type(error).__name__}", hint="the log has more; report it")
+            text = f"a bug in backupctl: {type(error).__name__}"
+            bug = NotifyError(text, hint="the log has more; report it", of_message=True)
             return self._failed(kept, bug, kept.recipients)
         for recipient, answer in sent.refused.items():
             self._tell(kept.channel, kept.job, NotifyError(f"{recipient} was refused: {answer}"), given_up=True)
@@ -119,7 +120,9 @@ class Postman:
     def _failed(self, kept: Kept, error: NotifyError, recipients: tuple[str, ...]) -> bool:
         """Put it off, or give it up; True: it is done with."""
         now = self._clock()
-        given_up = not error.transient or not timedelta(0) <= now - kept.kept_at < _GIVEN_UP_AFTER
+        # What is wrong with the account may be mended within the day; a message that is refused for good stays so.
+        refused = error.of_message and not error.transient
+        given_up = refused or not timedelta(0) <= now - kept.kept_at < _GIVEN_UP_AFTER
         if given_up:
             self._catalog.remove_message(kept.seq)
         else:

@@ -10,7 +10,7 @@ from backupctl.cancel import Cancellation
 from backupctl.errors import BackupctlError, StorageError
 from backupctl.model import Manifest
 from backupctl.repository import Backup, Listing, Repository
-from backupctl.retention import Candidate, Plan, Retention, plan
+from backupctl.retention import Candidate, Decision, Plan, Retention, plan
 from backupctl.storages.base import StoredObject, Unfinished
 
 # Longer than any run should take: another host may still be storing it.
@@ -48,6 +48,8 @@ def prune(
     """
     try:
         listing = repository.listing()
+        if listing.drifted:
+            warn(f"old backups are kept: {held(listing)}")
         removal = remove_backups(repository, listing, plan_of(listing, policy, now, zone), cancel)
     except BackupctlError as error:
         warn(_with_hints(f"old backups are not removed: {error.message}", [error.hint] if error.hint else []))
@@ -69,7 +71,18 @@ def plan_of(listing: Listing, policy: Retention | None, now: datetime, zone: Zon
         Candidate(backup.manifest.key, backup.manifest.started_at, backup.problem, _source(backup.manifest))
         for backup in listing.backups
     ]
-    return plan(candidates, policy, now, zone)
+    planned = plan(candidates, policy, now, zone)
+    if policy is None or not listing.drifted:
+        return planned
+    reason = (held(listing),)
+    spared = tuple(Decision(decision.key, reason) for decision in planned.remove)
+    return Plan(keep=planned.keep + spared, remove=())
+
+
+def held(listing: Listing) -> str:
+    """Why retention removes nothing: what is gone from the newest may be in the older ones alone."""
+    first = listing.drifted[-1]
+    return f"backup {first.id} holds much less than those before it; look at it, then: backupctl accept {first.job}"
 
 
 def _source(manifest: Manifest) -> str:

@@ -3,7 +3,7 @@
 import json
 import platform
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +47,13 @@ class Listing:
     backups: tuple[Backup, ...]
     unreadable: Mapping[str, str]
     unnamed: tuple[StoredObject, ...] = ()
+    accepted: str = ""
+    """The id of the newest backup whose drift somebody accepted; empty: none."""
+
+    @property
+    def drifted(self) -> tuple[Manifest, ...]:
+        """Good backups that hold much less than those before them, and that nobody has accepted; the newest first."""
+        return tuple(manifest for manifest in self.good if manifest.drift and manifest.id > self.accepted)
 
     @property
     def good(self) -> tuple[Manifest, ...]:
@@ -136,7 +143,9 @@ class Repository:
         backups = [Backup(manifest, _problem(manifest, objects)) for manifest in found]
         backups.sort(key=lambda backup: (backup.manifest.started_at, backup.manifest.id), reverse=True)
         unreadable = {key: problem for key, problem in zip(keys, read, strict=True) if isinstance(problem, str)}
-        return Listing(tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)))
+        return Listing(
+            tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)), _accepted(objects)
+        )
 
     def recent(self, count: int) -> tuple[Manifest, ...]:
         """The newest whole backups, so many at most, as what a new one is to be held against.
@@ -209,16 +218,16 @@ class Repository:
         else:
             self._storage.delete(orphan.key)
 
-    def find(self, wanted: str, *, at: datetime | None = None) -> Backup:
+    def find(self, wanted: str, *, now: datetime, warn: Callable[[str], None], at: datetime | None = None) -> Backup:
         """The backup that an id, a unique beginning of one, or `latest` means; with `at` the newest not after it.
 
-        `latest` and `at` only ever mean a good backup; an id may name a damaged one. Raises UsageError.
+        `latest` and `at` only ever mean a good backup that is not from the future: what is passed over is warned of.
+        An id may name any. Raises UsageError.
         """
         listing = self.listing()
-        if at is not None:
-            return self._newest([manifest for manifest in listing.good if manifest.started_at <= at], f"before {at}")
-        if wanted == LATEST:
-            return self._newest(listing.good, "that is whole")
+        if at is not None or wanted == LATEST:
+            good = [manifest for manifest in listing.good if at is None or manifest.started_at <= at]
+            return self._newest(good, now, "that is whole" if at is None else f"before {at}", warn)
         matches = [backup for backup in listing.backups if backup.manifest.id.startswith(wanted)]
         found = list(dict.fromkeys(backup.manifest.id for backup in matches))
         if len(found) == 1:  # of copies that somebody made by hand, one that is whole
@@ -240,13 +249,21 @@ class Repository:
         dump = Expected(f"the dump in {artifact.key}", artifact.dump_size, artifact.dump_sha256)
         return Verified(decompress(stored, manifest.compression), dump)
 
-    def _newest(self, manifests: list[Manifest] | tuple[Manifest, ...], which: str) -> Backup:
-        if not manifests:
+    def _newest(self, good: Sequence[Manifest], now: datetime, which: str, warn: Callable[[str], None]) -> Backup:
+        trusted = [manifest for manifest in good if not manifest.is_from_the_future(now)]
+        ahead = len(good) - len(trusted)
+        if ahead:
+            others = f", and {ahead - 1} more" if ahead > 1 else ""
+            warn(
+                f"{good[0].id}{others}: passed over, since it starts in the future: a clock is wrong, this machine's or"
+                f" that of {good[0].host}; its id still names it"
+            )
+        if not trusted:
             raise UsageError(
                 f"job {self._job} has no backup {which} on {self._storage.location}",
                 hint=f"`backupctl list {self._job}` shows what there is",
             )
-        return Backup(manifests[0])
+        return Backup(trusted[0])
 
     def _read_manifest(self, key: str) -> Manifest | str | None:
         """The manifest, or why it cannot be read; None when it was deleted since it was listed."""

@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from backupctl.model import CLOCK_SKEW
 from backupctl.options import Duration, Options
 
-# What the clocks of two hosts that share a storage may differ by; a start beyond it was written by a wrong clock.
-_CLOCK_SKEW = timedelta(minutes=5)
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -90,7 +89,7 @@ def plan(backups: Iterable[Candidate], policy: Retention | None, now: datetime, 
         damage = () if backup.damage is None else (f"damaged: {backup.damage}",)
         if policy is None:
             keep.append(Decision(backup.key, ("no retention policy: everything is kept", *damage)))
-        elif backup.started_at > now + _CLOCK_SKEW:
+        elif backup.started_at > now + CLOCK_SKEW:
             keep.append(Decision(backup.key, (_from_the_future(backup, zone), *damage)))
         elif reasons := _reasons(backup, rules.setdefault(backup.source, [_Newest(), *_rules(policy, zone)])):
             keep.append(Decision(backup.key, damage or reasons))

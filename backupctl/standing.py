@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from backupctl.model import Outcome
+from backupctl.model import CLOCK_SKEW, Outcome
 
 TELLING = frozenset(Outcome) - {Outcome.SKIPPED, Outcome.CANCELLED}
 """Outcomes that tell how a job does: one that was skipped never began, one that was cancelled was wanted so."""
 
 _BAD = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
-_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _lost(facts: Facts) -> datetime | None:
 
 def newest_of(moments: Iterable[datetime], now: datetime) -> datetime | None:
     """The newest that is not from the future: whatever wrote such a one had a wrong clock."""
-    return max((moment for moment in moments if _between(now, moment) <= _CLOCK_SKEW), default=None)
+    return max((moment for moment in moments if _between(now, moment) <= CLOCK_SKEW), default=None)
 
 
 def _between(earlier: datetime, later: datetime) -> timedelta:

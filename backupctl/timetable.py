@@ -72,12 +72,12 @@ class Timetable:
         fires_at = self._without_delay(due)
         said = [self._skipped(fires_at), self._repeated(fires_at)]
         text = "; ".join(filter(None, said))
-        return f"{text} (a wildcard follows real time)" if text and self._is_wildcard else text or None
+        return f"{text} (a wildcard follows real time)" if text and self.follows_real_time else text or None
 
     def _skipped(self, fires_at: datetime) -> str:
         """What is said of the times that a change skips: to the run that stands in for them, or the one after them."""
         since = fires_at - _SECOND
-        if self._is_wildcard:
+        if self.follows_real_time:
             since = cron.latest(self.expression, self.zone, since) or since
         walls = [
             wall
@@ -89,7 +89,7 @@ class Timetable:
             return ""
         now = zones.wall(self.zone, fires_at)
         times = _listed(walls, now)
-        if self._is_wildcard:
+        if self.follows_real_time:
             return f"the clock change before it skips {times}"
         also = "also in place of" if next(cron.walls_back(self.expression, now)) == now else "moved from"
         return f"{also} {times}, which the clock change skips"
@@ -101,7 +101,8 @@ class Timetable:
         return f"{local:%H:%M} comes twice that day; this is the {'second' if local.fold else 'first'}"
 
     @property
-    def _is_wildcard(self) -> bool:
+    def follows_real_time(self) -> bool:
+        """Its minute or hour begins with `*`: clock changes and a clock that is set mean nothing to it."""
         return cron.follows_real_time(self.expression)
 
     def _without_delay(self, moment: datetime) -> datetime:

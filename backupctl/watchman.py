@@ -18,7 +18,7 @@ from backupctl.postman import Postman
 from backupctl.standing import Standing
 from backupctl.timetable import Timetable
 
-_LOOK_EVERY = timedelta(minutes=1)
+_LOOK_EVERY = timedelta(minutes=5)
 _AGAIN = timedelta(days=1)
 _DAY = timedelta(days=1)
 _STALE = "stale:"

@@ -115,7 +115,8 @@ def answered(connection: Connection) -> dict[str, datetime]:
     win for years.
     """
     done = RUNS.c.outcome.in_([*GOOD, Outcome.FAILED, Outcome.SKIPPED])
-    scheduled = and_(RUNS.c.due_at.is_not(None), or_(done, RUNS.c.trigger == Trigger.CATCH_UP))
+    made_up = and_(RUNS.c.trigger == Trigger.CATCH_UP, RUNS.c.outcome.is_distinct_from(Outcome.CANCELLED))
+    scheduled = and_(RUNS.c.due_at.is_not(None), or_(done, made_up))
     manual = and_(RUNS.c.due_at.is_(None), RUNS.c.outcome.in_(GOOD))
     newest = select(func.max(RUNS.c.seq)).where(or_(scheduled, manual)).group_by(RUNS.c.job)
     statement = select(RUNS.c.job, RUNS.c.due_at, RUNS.c.started_at).where(RUNS.c.seq.in_(newest))

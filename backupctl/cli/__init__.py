@@ -11,6 +11,7 @@ import typer
 
 from backupctl import __version__
 from backupctl.cli import (
+    accepting,
     backups,
     configuring,
     health,
@@ -37,7 +38,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (configuring, running, backups, looking_back, restoring, pruning, serving, schedule, health, notifying):
+for group in (
+    configuring,
+    running,
+    backups,
+    looking_back,
+    restoring,
+    pruning,
+    serving,
+    schedule,
+    health,
+    notifying,
+    accepting,
+):
     group.register(app)
 
 

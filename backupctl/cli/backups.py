@@ -1,8 +1,10 @@
 """`list` and `verify`: what is on the storage, and whether it is what its manifest says."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -31,28 +33,61 @@ def list_backups(
 ) -> None:
     """List the backups that are on the storages.
 
-    Only those that are whole are shown, and only those can be restored.
+    Only those that are whole are shown, and only those can be restored. Those that a wrong clock dated in the
+    future come last: they are not what `latest` means. Without JOB, a disabled job whose storage cannot be asked is
+    a warning.
     """
     path = file_of(ctx, file)
     configuration = config.load(path, jobs=None if name is None else [name], database=False)
+    lacking = {} if name else _lacking(path, [job.name for job in configuration.jobs if not job.enabled])
+    now = datetime.now(UTC)
     found: list[tuple[Job, Manifest]] = []
-    code = ExitCode.OK
+    problems: list[ExitCode] = []
     for job in configuration.jobs:
         try:
-            listing = repository_of(job, storage_of(job)).listing()
+            listing = _listing(job, lacking.get(job.name))
         except BackupctlError as error:
-            render.error(f"{job.name}: {configuration.redactor(error.message)}", error.hint)
-            code = error.exit_code
+            by_itself = job.enabled or name is not None
+            problems.append(error.exit_code if by_itself else ExitCode.OK)
+            _tell(job, configuration.redactor(error.message), error.hint, by_itself=by_itself)
             continue
-        found += [(job, manifest) for manifest in listing.good]
+        found += [(job, manifest) for manifest in sorted(listing.good, key=lambda one: one.is_from_the_future(now))]
         _warn_of_damage(job, listing)
     if as_json:
         render.json_document([manifest.model_dump(mode="json") for _, manifest in found])
     elif found:
-        _table(found, datetime.now(UTC))
-    elif code is ExitCode.OK:
+        _table(found, now)
+    elif not problems:
         render.note("there are no backups yet")
-    raise typer.Exit(code)
+    raise typer.Exit(next((code for code in reversed(problems) if code), ExitCode.OK))
+
+
+def _lacking(path: Path, disabled: Sequence[str]) -> dict[str, str]:
+    """What disabled jobs lack for their storages to be asked, by job: all jobs are read without insisting on it."""
+    if not disabled:
+        return {}
+    try:
+        config.load(path, jobs=disabled, database=False)
+    except config.InvalidFile as error:
+        if len(disabled) == 1:
+            return {disabled[0]: "; ".join(problem.message for problem in error.problems)}
+        half = len(disabled) // 2
+        return _lacking(path, disabled[:half]) | _lacking(path, disabled[half:])
+    return {}
+
+
+def _listing(job: Job, lacking: str | None) -> Listing:
+    if lacking:
+        raise UsageError(lacking)
+    return repository_of(job, storage_of(job)).listing()
+
+
+def _tell(job: Job, problem: str, hint: str | None, *, by_itself: bool) -> None:
+    """Of a storage that cannot be listed; one of a job that is disabled may be gone for good reason."""
+    if by_itself:
+        render.error(f"{job.name}: {problem}", hint)
+    else:
+        render.warn(f"{job.name}: disabled, and its backups are not listed: {problem}")
 
 
 def _warn_of_damage(job: Job, listing: Listing) -> None:
@@ -73,7 +108,7 @@ def _table(found: list[tuple[Job, Manifest]], now: datetime) -> None:
                 job.name,
                 manifest.id,
                 f"{started_at:%Y-%m-%d %H:%M:%S %z}",
-                render.human_age((now - started_at).total_seconds()),
+                _age(manifest, now),
                 "?" if dump.dump_size is None else render.human_size(dump.dump_size),
                 render.human_size(dump.size),
                 f"{dump.dump_size / dump.size:.1f}x" if dump.dump_size and dump.size else "-",
@@ -85,6 +120,12 @@ def _table(found: list[tuple[Job, Manifest]], now: datetime) -> None:
         )
     columns = ("JOB", "BACKUP", "TIME", "AGE", "DUMP", "STORED", "RATIO", "ENGINE", "SERVER", "DATABASE", "WARNINGS")
     render.table(columns, rows, right=("AGE", "DUMP", "STORED", "RATIO", "WARNINGS"))
+
+
+def _age(manifest: Manifest, now: datetime) -> str:
+    if manifest.is_from_the_future(now):
+        return "in the future"
+    return render.human_age((now - manifest.started_at).total_seconds())
 
 
 @dataclass(frozen=True)
@@ -126,7 +167,7 @@ def verify(
         backups = list(listing.backups)
         verdicts += [_Verdict(key, job.name, ok=False, problem=why) for key, why in listing.unreadable.items()]
     else:
-        backups = [repository.find(wanted)]
+        backups = [repository.find(wanted, now=datetime.now(UTC), warn=lambda text: render.warn(f"{name}: {text}"))]
     verdicts = [_verdict(configuration, job, repository, backup) for backup in backups] + verdicts
     _show(verdicts, as_json=as_json)
     raise typer.Exit(ExitCode.OK if all(verdict.ok for verdict in verdicts) else ExitCode.INTEGRITY)

@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO
 from zoneinfo import ZoneInfo
@@ -92,7 +92,12 @@ def restore(
     _refuse_strange_options(job, overrides)
     with _redacted(configuration.redactor):
         repository = repository_of(job, storage_of(job))
-        backup = repository.find(wanted, at=_moment(at, job) if at else None)
+        backup = repository.find(
+            wanted,
+            now=datetime.now(UTC),
+            warn=lambda text: render.warn(f"{name}: {text}"),
+            at=_moment(at, job) if at else None,
+        )
         if backup.problem:
             raise IntegrityError(
                 f"backup {backup.manifest.id} of job {name} is damaged: {backup.problem}",

@@ -63,6 +63,18 @@ class Sent:
 class NotifyError(BackupctlError):
     """the message could not be sent"""
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        transient: bool = False,
+        of_message: bool = False,
+    ) -> None:
+        """`of_message` says that this message alone was refused: others may be taken."""
+        super().__init__(message, hint=hint, transient=transient)
+        self.of_message = of_message
+
 
 class Notifier(ABC):
     """A channel. It may be used by several threads at once."""

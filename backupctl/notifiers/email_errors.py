@@ -48,6 +48,7 @@ def _all_refused(server: str, recipients: dict[str, tuple[int, bytes]]) -> Notif
         f"{server}: every recipient was refused: {told}"[: 3 * _LONGEST],
         hint=_LATER_HINT if later else f"check `recipients`; {_RELAY_HINT}",
         transient=later,
+        of_message=True,
     )
 
 
@@ -65,6 +66,7 @@ def _refusal(server: str, code: int, said: str, kind: str) -> NotifyError:
         hint=_LATER_HINT if later else "the server's answer says why; its log says more",
         # Below 400 it is an answer out of turn, or none: -1 is smtplib's for a line that is no answer.
         transient=later or code < 400,
+        of_message=True,
     )
 
 

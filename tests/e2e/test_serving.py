@@ -47,7 +47,7 @@ class Service:
 
     @contextmanager
     def running(self, *args: str) -> Iterator[Running]:
-        with self.place.start("run", *args, env=self.clock.environment) as running:
+        with self.place.start("run", "--log-format", "text", *args, env=self.clock.environment) as running:
             until(lambda: "serving" in running.told or running.process.poll() is not None)
             if self.clock.now < ALMOST:
                 self.clock.set(ALMOST)
@@ -103,7 +103,7 @@ def test_a_job_runs_when_it_is_due_and_an_idle_runner_stops_at_once(service: Ser
     assert manifest["started_at"] >= "2026-11-23T03:30:00"
     assert service.rows('"trigger", outcome, due_at') == [("schedule", "succeeded", "2026-11-23T03:30:00.000000+00:00")]
     assert not service.backups("later")
-    assert "serving 2 jobs, the next at 2026-11-23 03:30:00 +0000" in told
+    assert "serving 2 jobs, the next at 2026-11-23T03:30:00+00:00" in told
     assert "stopping; nothing is running" in told
 
 

@@ -80,6 +80,12 @@ def test_a_clock_that_is_set_back_a_little_repeats_nothing() -> None:
     assert clock.agenda.next_at == at(3.5, day=1)
 
 
+def test_what_runs_every_few_minutes_goes_on_when_the_clock_is_set_back_a_little() -> None:
+    clock = Clock(job(cron="*/5 * * * *"), now=at(3))
+    clock.agenda.set_back(at(2), timedelta(hours=1))
+    assert clock.agenda.next_at == at(2) + timedelta(minutes=5)
+
+
 def test_a_clock_that_was_a_year_ahead_loses_no_run_when_it_is_set_right() -> None:
     clock = Clock(job())
     assert len(clock.at(at(3.6, day=365))) == 1

@@ -164,7 +164,7 @@ def test_a_job_is_known_since_its_schedule_last_changed(told: Told) -> None:
         (Outcome.FAILED, Trigger.SCHEDULE, True),
         (Outcome.SKIPPED, Trigger.SCHEDULE, True),
         (Outcome.CANCELLED, Trigger.SCHEDULE, False),
-        (Outcome.CANCELLED, Trigger.CATCH_UP, True),
+        (Outcome.CANCELLED, Trigger.CATCH_UP, False),
         (Outcome.FAILED, Trigger.MANUAL, False),
     ],
 )

@@ -196,7 +196,7 @@ def test_a_stale_job_is_told_once_a_day_and_anew_when_it_was_well_in_between(des
     def look(hours: float) -> int:
         now = WHEN + timedelta(hours=hours)
         before = len(one.post.posted)
-        for second in (0, 61, 122):
+        for second in (0, 301, 602):
             moment = now + timedelta(seconds=second)
             one.watchman.tick(moment, shop_at(moment))
         return len(one.post.posted) - before
@@ -209,8 +209,8 @@ def test_a_stale_job_is_told_once_a_day_and_anew_when_it_was_well_in_between(des
     moment = WHEN + timedelta(hours=76)
     again.watchman.tick(moment, shop_at(moment))
     assert again.post.posted == []  # it was told two hours ago, before the restart
-    again.watchman.tick(moment + timedelta(minutes=2), list)
-    later = moment + timedelta(minutes=4)
+    again.watchman.tick(moment + timedelta(minutes=6), list)
+    later = moment + timedelta(minutes=12)
     again.watchman.tick(later, shop_at(later))
     assert again.kinds == [Kind.STALE]
 

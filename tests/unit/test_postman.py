@@ -39,9 +39,9 @@ class Channel(Notifier):
         self.taken.append((message.subject, recipients))
         return sent
 
-    def fail(self, *, transient: bool) -> None:
+    def fail(self, *, transient: bool, of_message: bool = False) -> None:
         def answer() -> Sent:
-            raise NotifyError("the server is away", transient=transient)
+            raise NotifyError("the server is away", transient=transient, of_message=of_message)
 
         self.answer = answer
 
@@ -128,9 +128,18 @@ def test_what_waits_for_a_day_is_given_up_aloud_and_holds_up_no_other(office: Of
 
 
 def test_what_will_never_be_taken_is_given_up_at_once(office: Office) -> None:
-    office.channel.fail(transient=False)
+    office.channel.fail(transient=False, of_message=True)
     assert office.post("one", "two") == 0
     assert office.given_up == [True, True]
+
+
+def test_a_wrong_password_may_be_mended_within_the_day_and_loses_no_message(office: Office) -> None:
+    office.channel.fail(transient=False)
+    assert office.post("one", "two") == 2
+    office.channel.answer = Sent
+    office.now += HOUR
+    assert office.postman.flush(WAIT_S) == 0
+    assert office.subjects == ["one", "two"]
 
 
 def test_a_refused_recipient_is_told_of_and_one_that_is_put_off_is_tried_again_alone(office: Office) -> None:

@@ -1,5 +1,6 @@
 """Keys, listing and finding: what counts as a backup."""
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,7 @@ import pytest
 
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.model import Artifact, BackupId
+from backupctl.repository import Backup, Repository
 from backupctl.storages.base import Unfinished
 from backupctl.stream import Reader
 from tests.unit.memory import WHEN, MemoryStorage, back_up, repository_of
@@ -15,6 +17,17 @@ from tests.unit.memory import WHEN, MemoryStorage, back_up, repository_of
 @pytest.fixture
 def storage() -> MemoryStorage:
     return MemoryStorage()
+
+
+def find(
+    repository: Repository,
+    wanted: str,
+    *,
+    at: datetime | None = None,
+    now: datetime = WHEN,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Backup:
+    return repository.find(wanted, now=now, warn=warn, at=at)
 
 
 def test_a_key_has_the_jobs_local_date_and_time_with_its_offset(storage: MemoryStorage) -> None:
@@ -132,12 +145,12 @@ def test_a_backup_is_found_by_a_unique_beginning_of_its_id(storage: MemoryStorag
     repository = repository_of(storage)
     old = back_up(repository, at=WHEN - timedelta(days=1))
     new = back_up(repository)
-    assert repository.find(old.id[:8]).manifest == old
-    assert repository.find("latest").manifest == new
+    assert find(repository, old.id[:8]).manifest == old
+    assert find(repository, "latest").manifest == new
     with pytest.raises(UsageError, match="is the beginning of 2 backups"):
-        repository.find("2026")
+        find(repository, "2026")
     with pytest.raises(UsageError, match="has no backup 1999"):
-        repository.find("1999")
+        find(repository, "1999")
 
 
 def test_a_copy_beside_the_original_is_the_same_backup(storage: MemoryStorage) -> None:
@@ -147,7 +160,7 @@ def test_a_copy_beside_the_original_is_the_same_backup(storage: MemoryStorage) -
         storage.objects[key.replace("/20260131/", "/copy/")] = storage.objects[key]
     assert len(repository.listing().good) == 2
     del storage.objects[manifest.dump.key]
-    found = repository.find(manifest.id)
+    found = find(repository, manifest.id)
     assert (found.problem, found.manifest.dump.key) == (None, manifest.dump.key.replace("/20260131/", "/copy/"))
 
 
@@ -156,17 +169,41 @@ def test_latest_never_means_a_damagedback_up(storage: MemoryStorage) -> None:
     old = back_up(repository, at=WHEN - timedelta(days=1))
     new = back_up(repository)
     storage.delete(new.dump.key)
-    assert repository.find("latest").manifest == old
-    assert repository.find(new.id).problem
+    assert find(repository, "latest").manifest == old
+    assert find(repository, new.id).problem
+
+
+def test_latest_passes_over_what_starts_in_the_future_and_says_so(storage: MemoryStorage) -> None:
+    repository = repository_of(storage)
+    good = back_up(repository)
+    ahead = back_up(repository, at=WHEN + timedelta(days=1))
+    warnings: list[str] = []
+    now = WHEN + timedelta(days=1) - timedelta(minutes=5, seconds=1)
+    assert find(repository, "latest", now=now, warn=warnings.append).manifest == good
+    assert find(repository, "latest", now=now, at=ahead.started_at, warn=warnings.append).manifest == good
+    assert [warning.split(":")[0] for warning in warnings] == [ahead.id] * 2
+    assert find(repository, "latest", now=now + timedelta(seconds=1), warn=warnings.append).manifest == ahead
+    assert find(repository, ahead.id, now=now, warn=warnings.append).manifest == ahead
+    assert find(repository, "latest", now=now, at=WHEN, warn=warnings.append).manifest == good
+    assert len(warnings) == 2
+
+
+def test_where_all_backups_start_in_the_future_none_is_the_latest(storage: MemoryStorage) -> None:
+    made = [back_up(repository_of(storage), at=WHEN - timedelta(days=days)) for days in range(3)]
+    warnings: list[str] = []
+    with pytest.raises(UsageError, match="has no backup that is whole"):
+        find(repository_of(storage), "latest", now=datetime(1970, 1, 1, tzinfo=UTC), warn=warnings.append)
+    (warning,) = warnings
+    assert warning.startswith(f"{made[0].id}, and 2 more: passed over")
 
 
 def test_a_moment_means_the_newest_backup_not_after_it(storage: MemoryStorage) -> None:
     repository = repository_of(storage)
     old = back_up(repository, at=WHEN - timedelta(days=1))
     back_up(repository)
-    assert repository.find("latest", at=WHEN - timedelta(seconds=1)).manifest == old
+    assert find(repository, "latest", at=WHEN - timedelta(seconds=1)).manifest == old
     with pytest.raises(UsageError, match="before"):
-        repository.find("latest", at=WHEN - timedelta(days=2))
+        find(repository, "latest", at=WHEN - timedelta(days=2))
 
 
 def test_a_removal_takes_the_manifest_last(storage: MemoryStorage) -> None:
