@@ -163,8 +163,8 @@ import io, os, sys
 from pathlib import Path
 from backupctl.errors import StorageError
 from backupctl.storages.local import LocalOptions, LocalStorage
-os.setuid(65534)
 storage = LocalStorage(LocalOptions(type="local", path=Path(sys.argv[1])))
+os.setuid(65534)
 for attempt in (storage.check, lambda: list(storage.list("")), lambda: storage.put("a", io.BytesIO(b"x"), metadata={})):
     try:
         attempt()
