@@ -60,13 +60,26 @@ class Started:
 
 @dataclass(frozen=True)
 class Dumping:
-    """The preflight passed and the first byte is about to be asked for; `size_estimate` is in bytes."""
+    """The preflight passed and the first byte is about to be asked for; `size_estimate` is in bytes.
+
+    Here and in the events below, `database` says which of the job's several it is; empty where the job has one.
+    """
 
     job: str
     role: str
     client: str
     server_version: str
     size_estimate: int | None
+    database: str = ""
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What a run is at while no bytes flow: `text` is for whoever watches."""
+
+    job: str
+    text: str
+    database: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,7 @@ class Progress:
     role: str
     dumped: int
     stored: int
+    database: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,7 @@ Event = (
     Waiting
     | Started
     | Dumping
+    | Doing
     | Progress
     | Warned
     | Pruned

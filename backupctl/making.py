@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from backupctl import __version__
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
-from backupctl.engines.base import Engine, Findings, Part, Preflight
+from backupctl.engines.base import DirectPart, Engine, Findings, Part, Preflight
 from backupctl.events import Dumping, Listener, Progress, Warned
 from backupctl.journal import Intent, Journal
-from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
+from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, STRIPE_ROLE, Artifact, BackupId, Manifest
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
 from backupctl.stream import Tap, Watch
@@ -40,6 +40,8 @@ class Making:
     clock: Callable[[], datetime]
     drift: Callable[[Manifest], tuple[str, ...]] = lambda _: ()
     """Sentences about what is much less in this backup than in those before it."""
+    one_of: tuple[str, ...] = ()
+    """All the databases of a job that has several."""
 
     def make(self) -> Manifest:
         """Dump, store, commit. Whatever is raised, there is no backup, and what was stored is taken back."""
@@ -47,8 +49,10 @@ class Making:
         self.journal.add(intent)
         stored: list[Artifact] = []
         try:
+            for direct in self.preflight.direct:
+                stored += self._written(direct)
             for part in self.preflight.parts:
-                stored.append(self._store(part))  # noqa: PERF401 -- what was stored so far is taken back
+                stored.append(self._store(part))
             manifest = self._manifest(tuple(stored))
             self.cancel.check()
             self.repository.commit(manifest)
@@ -57,25 +61,34 @@ class Making:
             raise
         self.journal.remove(intent)
         for warning in (*manifest.drift, *manifest.warnings):
-            self.listener(Warned(self.job.name, warning))
+            self.listener(Warned(self.job.name, f"{self._which}: {warning}" if self.one_of else warning))
         return manifest
 
     def _intent(self) -> Intent:
-        keys = {part.role: self._key(part) for part in self.preflight.parts}
+        keys = {direct.role: self._keys(direct) for direct in self.preflight.direct}
+        keys |= {part.role: (self._key(part),) for part in self.preflight.parts}
         return Intent(
             location=self.repository.location,
-            manifest_key=keys[DUMP_ROLE] + MANIFEST_SUFFIX,
-            keys=tuple(keys.values()),
+            manifest_key=keys[DUMP_ROLE][0] + MANIFEST_SUFFIX,
+            keys=tuple(key for several in keys.values() for key in several),
         )
 
     def _key(self, part: Part) -> str:
         suffix = part.suffix + self.job.compression.suffix
         return self.repository.artifact_key(self.backup_id, self.engine.database, suffix)
 
+    def _keys(self, direct: DirectPart) -> tuple[str, ...]:
+        database = self.engine.database
+        return tuple(self.repository.artifact_key(self.backup_id, database, suffix) for suffix in direct.suffixes)
+
+    def _dumping(self, part: Part | DirectPart) -> None:
+        client, server = self.preflight.client, self.preflight.server_version
+        self.listener(Dumping(self.job.name, part.role, client, server, part.size_estimate, self._which))
+
     def _store(self, part: Part) -> Artifact:
-        preflight, name = self.preflight, self.job.name
-        self.listener(Dumping(name, part.role, preflight.client, preflight.server_version, part.size_estimate))
-        with closing(part.open()) as source, _Meter(self.listener, name, part.role) as meter:
+        self._dumping(part)
+        progress = Progress(self.job.name, part.role, 0, 0, self._which)
+        with closing(part.open()) as source, _Meter(self.listener, progress) as meter:
             self.storage_checked()
             return self.repository.put(
                 part.role,
@@ -87,6 +100,23 @@ class Making:
                 seen=meter.stored,
                 cancel=self.cancel,
             )
+
+    def _written(self, direct: DirectPart) -> tuple[Artifact, ...]:
+        """What the server stored by itself. What it left when it failed is taken back."""
+        self._dumping(direct)
+        self.storage_checked()
+        keys = self._keys(direct)
+        roles = [direct.role, *(f"{STRIPE_ROLE}{number}" for number in range(2, len(keys) + 1))]
+        try:
+            direct.write(keys)
+            return tuple(self.repository.found(role, key) for role, key in zip(roles, keys, strict=True))
+        except BaseException:
+            self.repository.take_back(keys)
+            raise
+
+    @property
+    def _which(self) -> str:
+        return self.engine.database if self.one_of else ""
 
     def _metadata(self, part: Part) -> dict[str, str]:
         started_at = self.backup_id.started_at.astimezone(ZoneInfo(self.job.timezone))
@@ -102,7 +132,8 @@ class Making:
 
     def _manifest(self, artifacts: tuple[Artifact, ...]) -> Manifest:
         zone = ZoneInfo(self.job.timezone)
-        findings = [part.findings() for part in self.preflight.parts]
+        findings = [direct.findings() for direct in self.preflight.direct]
+        findings += [part.findings() for part in self.preflight.parts]
         counted = next((found for found in findings if found.tables is not None), Findings())
         warnings = [*self.preflight.warnings, *(warning for found in findings for warning in found.warnings)]
         manifest = Manifest(
@@ -123,6 +154,7 @@ class Making:
             tables_unit=counted.unit,
             warnings=tuple(self.redact(warning) for warning in warnings),
             details=self.preflight.details,
+            databases=self.one_of or None,
             tool=f"backupctl {__version__}",
         )
         return manifest.model_copy(update={"drift": tuple(map(self.redact, self.drift(manifest)))})
@@ -131,9 +163,9 @@ class Making:
 class _Meter:
     """Adds bytes up, and tells of them a few times a second."""
 
-    def __init__(self, listener: Listener, job: str, role: str) -> None:
+    def __init__(self, listener: Listener, progress: Progress) -> None:
         self._listener = listener
-        self._progress = Progress(job, role, 0, 0)
+        self._progress = progress
         self._told_at = 0.0
 
     def dumped(self, count: int) -> None:

@@ -14,6 +14,8 @@ from backupctl.errors import IntegrityError
 MANIFEST_SUFFIX = ".manifest.json"
 DUMP_ROLE = "dump"
 GLOBALS_ROLE = "globals"
+STRIPE_ROLE = "stripe-"
+"""What the roles of a dump's second and further stripes begin with; their number follows."""
 CLOCK_SKEW = timedelta(minutes=5)
 """What the clocks of two hosts that share a storage may differ by; a start beyond it was written by a wrong clock."""
 
@@ -84,6 +86,8 @@ class Manifest(Value):
     warnings: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     """What is suspiciously less than in the backups before; nobody had looked when this was written."""
+    databases: tuple[str, ...] | None = None
+    """Of a job with several databases, all that this run was to back up, this one among them."""
     details: Mapping[str, Any] = {}
     """What the engine noted for the restore: facts that the dump itself does not carry."""
     tool: str

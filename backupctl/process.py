@@ -6,7 +6,7 @@ import signal
 import subprocess  # noqa: TID251 -- this is the one module that may
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -58,11 +58,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """What the child processes of one run share: a private folder (0700), the stop signal, the secrets."""
+    """What the work of one run shares: a private folder (0700), the stop signal, the secrets, who is told of it."""
 
     scratch: Path
     cancel: Cancellation = field(default_factory=Cancellation)
     redact: Redactor = field(default_factory=Redactor)
+    say: Callable[[str], None] = lambda _: None
+    """Told, in a few words, what a long step is at that no bytes flow in."""
 
     def reader(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> "ProcessReader":
         """Start a program and read what it writes. Raises ToolMissingError."""

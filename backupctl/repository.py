@@ -4,7 +4,7 @@ import json
 import platform
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -120,6 +120,26 @@ class Repository:
                 self._storage.delete(artifact.key)
             except StorageError:
                 continue
+
+    def found(self, role: str, key: str) -> Artifact:
+        """An artifact that another program has stored, as the storage lists it: its sums are not known.
+
+        Raises StorageError.
+        """
+        stored = next((one for one in self._storage.list(key) if one.key == key), None)
+        if stored is None:
+            raise StorageError(
+                f"{key} is not there, though the server says that it stored it",
+                hint="the server may have reached another store than backupctl does: compare the endpoints",
+            )
+        return Artifact(role=role, key=key, size=stored.size, sha256=None, dump_size=None, dump_sha256=None)
+
+    def take_back(self, keys: Iterable[str]) -> None:
+        """Remove what a program that failed has stored of these, finished or not, as far as our key has the right."""
+        for key in keys:
+            with suppress(StorageError):
+                self._storage.clear_unfinished(key)
+                self._storage.delete(key)
 
     def clear(self, intent: Intent) -> None:
         """Remove what a run that was killed left, unless it had come to its manifest. Raises StorageError."""

@@ -55,7 +55,7 @@ def repository_of(job: Job, storage: Storage) -> Repository:
 
 
 def engine_of(job: Job, session: Session) -> Engine:
-    return ENGINES[job.database.type].build(job.database, session)
+    return ENGINES[job.database.type].build(job.database, session, job.storage.access)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from backupctl.cli import render
 from backupctl.cli.given import FileOption, JsonOption, LogFormat, LogFormatOption, file_of
 from backupctl.cli.watching import watcher
 from backupctl.config import Config, Job
+from backupctl.engines.base import DirectPart, Part
 from backupctl.errors import BackupctlError, ExitCode, UsageError
 from backupctl.events import Run
 from backupctl.pool import Limits, run_all
@@ -109,7 +110,8 @@ def _rehearse(runner: Runner, jobs: Sequence[Job], *, as_json: bool) -> ExitCode
                 render.error(f"{job.name}: {document['error']}", document["hint"])
         else:
             parts = [
-                {"role": part.role, "suffix": part.suffix, "size_estimate": part.size_estimate} for part in plan.parts
+                *(_part_as_json(direct, direct.suffixes[0]) for direct in plan.direct),
+                *(_part_as_json(part, part.suffix) for part in plan.parts),
             ]
             document |= {
                 "server_version": plan.server_version,
@@ -124,6 +126,10 @@ def _rehearse(runner: Runner, jobs: Sequence[Job], *, as_json: bool) -> ExitCode
     if as_json:
         render.json_document(documents)
     return exit_code(codes)
+
+
+def _part_as_json(part: Part | DirectPart, suffix: str) -> dict[str, Any]:
+    return {"role": part.role, "suffix": suffix, "size_estimate": part.size_estimate}
 
 
 def _say_plan(plan: dict[str, Any]) -> None:

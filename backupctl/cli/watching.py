@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from backupctl.cli import render
 from backupctl.events import (
+    Doing,
     Dumping,
     Event,
     Finished,
@@ -53,12 +54,8 @@ class _Watcher:
             case Retrying():
                 wait = render.human_duration(event.seconds)
                 self._bars.note(f"{event.job}: is tried again in {wait}, retry {event.retry} of {event.retries}")
-            case Started():
-                self._bars.note(f"{event.job}: {event.target} to {event.location}")
-            case Dumping():
-                self._begin(event)
-            case Progress():
-                self._progress(event)
+            case Started() | Doing() | Dumping() | Progress():
+                self._working(event)
             case Warned():
                 self._bars.warn(f"{event.job}: {event.text}")
             case Pruned(removed=removed) if removed:
@@ -69,6 +66,17 @@ class _Watcher:
                 self._bars.end(event.job)
                 self._end(event.run)
 
+    def _working(self, event: Started | Doing | Dumping | Progress) -> None:
+        match event:
+            case Started():
+                self._bars.note(f"{event.job}: {event.target} to {event.location}")
+            case Doing():
+                self._bars.note(f"{_name(event)}: {event.text}")
+            case Dumping():
+                self._begin(event)
+            case Progress():
+                self._progress(event)
+
     def _not_delivered(self, event: NotDelivered) -> None:
         then = "and is given up" if event.given_up else "and is kept to be tried again"
         self._bars.warn(f"a message over {event.channel} could not be sent, {then}: {event.error}")
@@ -76,17 +84,19 @@ class _Watcher:
     def _begin(self, event: Dumping) -> None:
         what = f"dumping with {event.client}" if event.role == DUMP_ROLE else f"dumping {event.role}"
         about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
-        self._bars.note(f"{event.job}: {what}, server {event.server_version}{about}")
-        self._bars.begin(event.job, total=event.size_estimate)
-        self._line_at[event.job] = time.monotonic() + _LINE_EVERY_S
+        name = _name(event)
+        self._bars.note(f"{name}: {what}, server {event.server_version}{about}")
+        self._bars.begin(name, total=event.size_estimate)
+        self._line_at[name] = time.monotonic() + _LINE_EVERY_S
 
     def _progress(self, event: Progress) -> None:
         sizes = f"{render.human_size(event.dumped)} dumped, {render.human_size(event.stored)} stored"
-        self._bars.move(event.job, done=event.dumped, text=f"{render.human_size(event.stored)} stored")
+        name = _name(event)
+        self._bars.move(name, done=event.dumped, text=f"{render.human_size(event.stored)} stored")
         now = time.monotonic()
-        if not self._bars.live and now >= self._line_at.get(event.job, now + 1):
-            self._line_at[event.job] = now + _LINE_EVERY_S
-            self._bars.note(f"{event.job}: {sizes}")
+        if not self._bars.live and now >= self._line_at.get(name, now + 1):
+            self._line_at[name] = now + _LINE_EVERY_S
+            self._bars.note(f"{name}: {sizes}")
 
     def _end(self, run: Run) -> None:
         if run.manifest is not None:
@@ -102,3 +112,7 @@ class _Watcher:
             self._bars.error(f"{run.job}: skipped: {run.error}", run.hint)
         else:
             self._bars.error(f"{run.job}: failed: {run.error}", run.hint)
+
+
+def _name(event: Doing | Dumping | Progress) -> str:
+    return f"{event.job}/{event.database}" if event.database else event.job

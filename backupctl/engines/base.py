@@ -4,19 +4,24 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
+from backupctl.access import BucketAccess
 from backupctl.model import ARGUMENTS_DETAIL, Manifest, Unit
 from backupctl.options import FilePath, Options, Secret
 from backupctl.process import Session
-from backupctl.stream import Reader
+from backupctl.stream import Compression, Reader
 
 Tls = Literal["off", "prefer", "require", "verify-ca", "verify-full"]
 
 _LOCAL = "localhost"
 _LOCAL_NAMES = (_LOCAL, "127.0.0.1", "::1")
+# What stands for a name that is not there: no database has it, and it is not empty, which is another mistake.
+_NO_NAME = "\0"
+Pattern = Annotated[str, Field(min_length=1)]
 CountRows = Literal["auto", "exact", "off"]
 
 
@@ -30,6 +35,10 @@ class EngineOptions(Options):
         """What jobs of one server have in common, so that not too many dump it at once; None: there is no server."""
         return None
 
+    def objection(self, access: BucketAccess | None, compression: Compression) -> tuple[str, str] | None:
+        """The key that does not go with the job's storage or compression, and why, with the way out; None: all does."""
+        return None
+
 
 class ServerOptions(EngineOptions):
     """How a database server is reached; what every such engine's `database` has."""
@@ -38,13 +47,44 @@ class ServerOptions(EngineOptions):
     port: int | None = Field(default=None, ge=1, le=65535)
     user: str | None = None
     password: Secret | None = None
-    name: str = Field(min_length=1, description="The database")
+    names: tuple[Pattern, ...] = Field(
+        default=(), description='Several databases of the server, found at each run: names, or patterns such as "*"'
+    )
+    name: str = Field(
+        default_factory=lambda: _NO_NAME, validate_default=True, min_length=1, description="The database; or `names`"
+    )
+    exclude: tuple[Pattern, ...] = Field(
+        default=(), description="Names or patterns of databases that `names` leaves out"
+    )
+    parallel: int = Field(default=1, ge=1, le=64, description="How many of `names` are dumped at once")
     socket: FilePath | None = Field(default=None, description="A socket, or the folder that it is in")
     tls: Tls = "prefer"
     ca_file: FilePath | None = Field(default=None, description="Certificates that the server's must be signed by")
     bin_dir: FilePath | None = Field(default=None, description="A folder that is searched first for the tools")
     extra_args: tuple[str, ...] = Field(default=(), description="More arguments for the dump tool")
     globals: bool = Field(default=False, description="Also store what belongs to the server: roles, logins, grants")
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _one_or_several(cls, name: str, info: ValidationInfo) -> str:
+        several = info.data.get("names", ("some, but what is there is wrong",))
+        if name == _NO_NAME and not several:
+            # Said as pydantic says it of any field, so that a variable that is not set is found to be the reason.
+            raise PydanticCustomError("missing", "missing")
+        if name != _NO_NAME and several:
+            raise ValueError("`name` and `names` are both there: give one of the two")
+        return "" if name == _NO_NAME else name
+
+    @field_validator("exclude", "parallel", mode="after")
+    @classmethod
+    def _with_names(cls, value: Any, info: ValidationInfo) -> Any:
+        if "names" in info.data and not info.data["names"]:
+            raise ValueError(f"`{info.field_name}` goes with `names`, and the job has one database")
+        return value
+
+    def of(self, name: str) -> Self:
+        """The same for one database of the several."""
+        return self.model_copy(update={"name": name, "names": (), "exclude": (), "parallel": 1})
 
     @property
     def server(self) -> str:
@@ -85,6 +125,19 @@ class Part:
 
 
 @dataclass(frozen=True)
+class DirectPart:
+    """Artifacts that the server itself writes to the job's storage, one a suffix; nothing of them passes through us."""
+
+    role: str
+    suffixes: tuple[str, ...]
+    write: Callable[[tuple[str, ...]], None]
+    """Has the server write these keys, and returns once they are whole; raises what the engine raises."""
+    size_estimate: int | None = None
+    findings: Callable[[], Findings] = Findings
+    """Asked once, after `write`."""
+
+
+@dataclass(frozen=True)
 class Preflight:
     """What was found out before a dump. `details` goes into the manifest as JSON, for the restore."""
 
@@ -93,6 +146,8 @@ class Preflight:
     parts: tuple[Part, ...]
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    direct: tuple[DirectPart, ...] = ()
+    """Written before `parts`, each of which is a stream."""
 
 
 @dataclass(frozen=True)
@@ -150,5 +205,16 @@ class Engine(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, options: Any, session: Session) -> "Engine":
-        """The engine for these options, of the class's own Options type."""
+    def build(cls, options: Any, session: Session, access: BucketAccess | None = None) -> "Engine":
+        """The engine for these options, of the class's own Options type; `access` is to the job's storage."""
+
+
+class ServerEngine(Engine):
+    """One whose server holds many databases."""
+
+    @abstractmethod
+    def databases(self) -> tuple[str, ...]:
+        """The names of all that could be backed up, sorted; what belongs to the server itself is not among them.
+
+        Works with `names` in the place of `name`. Raises EngineError.
+        """

@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
+from backupctl.access import BucketAccess
 from backupctl.cancel import Cancellation
 from backupctl.engines.base import CountRows, Engine, EngineOptions, Findings, Part, Preflight, Restore
 from backupctl.engines.counting import NOT_COUNTED, Tally, TooManyTablesError
@@ -49,7 +50,7 @@ class SqliteEngine(Engine):
         self._session = session
 
     @classmethod
-    def build(cls, options: SqliteOptions, session: Session) -> Self:
+    def build(cls, options: SqliteOptions, session: Session, access: BucketAccess | None = None) -> Self:
         return cls(options, session)
 
     @property

@@ -11,6 +11,7 @@ from backupctl.events import (
     Alarm,
     ClockChanged,
     CutOff,
+    Doing,
     Dumping,
     Ended,
     Event,
@@ -93,7 +94,7 @@ class Narrator:
             case Dumping():
                 self._progress_at[event.job] = self._monotonic() + self._progress_every_s
                 return _dumping(event)
-            case Waiting() | Started() | Retrying() | Warned() | Pruned() | Finished():
+            case Waiting() | Started() | Doing() | Retrying() | Warned() | Pruned() | Finished():
                 return _of_a_job(event)
             case Ended():
                 return None  # its Finished has said it all
@@ -108,7 +109,7 @@ class Narrator:
         return True
 
 
-def _of_a_job(event: Waiting | Started | Retrying | Warned | Pruned | Finished) -> Entry | None:
+def _of_a_job(event: Waiting | Started | Doing | Retrying | Warned | Pruned | Finished) -> Entry | None:
     match event:
         case Waiting():
             return Entry("waiting", "{job}: waits, {why}", {"why": event.why})
@@ -116,6 +117,8 @@ def _of_a_job(event: Waiting | Started | Retrying | Warned | Pruned | Finished) 
             return _retrying(event)
         case Started():
             return Entry("started", "{job}: {target} to {location}", _started(event))
+        case Doing():
+            return Entry("doing", "{job}: {doing}", {"doing": event.text})
         case Warned():
             return Entry("warning", "{job}: {warning}", {"warning": event.text}, logging.WARNING)
         case Pruned():

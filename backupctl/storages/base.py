@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from backupctl.access import BucketAccess
 from backupctl.cancel import Cancellation
 from backupctl.options import Options
 from backupctl.stream import Reader
@@ -15,6 +16,11 @@ class StorageOptions(Options):
     """One entry of the file's `storages`, or a job's inline `storage`."""
 
     type: str
+
+    @property
+    def access(self) -> BucketAccess | None:
+        """How a database server gets at the place by itself; None: it cannot."""
+        return None
 
 
 @dataclass(frozen=True)

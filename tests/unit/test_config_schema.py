@@ -23,6 +23,7 @@ VARIABLES = {
     "MINIO_SECRET_ACCESS_KEY": "d",
     "SHOP_DB_PASSWORD": "e",
     "FORUM_DB_PASSWORD": "g",
+    "TENANTS_DB_PASSWORD": "h",
     "NTFY_TOPIC": "h",
     "SHOP_CHECK": "i",
 }

@@ -61,7 +61,7 @@ def test_the_stored_document_has_the_names_that_the_format_promises() -> None:
     document = json.loads(manifest().to_json())
     promised = ["manifest", "id", "job", "engine", "database", "server_version", "client", "host", "started_at"]
     promised += ["finished_at", "timezone", "format", "compression", "encryption", "artifacts", "tables"]
-    promised += ["tables_unit", "warnings", "drift", "tool"]
+    promised += ["tables_unit", "warnings", "drift", "databases", "tool"]
     assert [name for name in document if name != "details"] == promised
     assert document["manifest"] == 1
     assert list(document["artifacts"][0]) == ["role", "key", "size", "sha256", "dump_size", "dump_sha256"]

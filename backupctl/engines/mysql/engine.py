@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from backupctl.access import BucketAccess
 from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
 from backupctl.engines.counting import Counter, Counting
 from backupctl.engines.messages import named
@@ -41,7 +42,7 @@ class MysqlEngine(Engine):
         self._clients = Clients(session, options.bin_dir)
 
     @classmethod
-    def build(cls, options: Any, session: Session) -> Self:
+    def build(cls, options: Any, session: Session, access: BucketAccess | None = None) -> Self:
         return cls(options, session)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from backupctl.access import BucketAccess
 from backupctl.engines.base import Engine, EngineOptions, Part, Preflight, Restore
 from backupctl.engines.counting import Counting
 from backupctl.engines.postgres.census import CopyCounter
@@ -43,7 +44,7 @@ class PostgresEngine(Engine):
         self._clients = Clients(session, options.bin_dir)
 
     @classmethod
-    def build(cls, options: Any, session: Session) -> Self:
+    def build(cls, options: Any, session: Session, access: BucketAccess | None = None) -> Self:
         return cls(options, session)
 
     @property

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from backupctl.access import BucketAccess
 from backupctl.options import Secret
 from backupctl.storages.base import StorageOptions
 
@@ -86,6 +87,19 @@ class BucketOptions(StorageOptions):
     @abstractmethod
     def settings(self) -> BucketSettings:
         """How this bucket is reached."""
+
+    @property
+    def access(self) -> BucketAccess:
+        settings = self.settings()
+        return BucketAccess(
+            endpoint_url=settings.endpoint_url,
+            bucket=settings.bucket,
+            region=settings.region,
+            access_key_id=settings.access_key_id,
+            secret_access_key=settings.secret_access_key,
+            # As botocore does it: "auto" is the host's name for AWS, and a folder for any endpoint_url.
+            path_style=settings.addressing == "path" or (settings.addressing == "auto" and bool(settings.endpoint_url)),
+        )
 
 
 class S3Options(BucketOptions):
