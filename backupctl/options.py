@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 
 FOLDER = "folder"
 """Key of the validation context: the folder that relative paths start at."""
@@ -85,6 +85,22 @@ def _share(value: object) -> object:
 
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
 """A part of one, written `50%`."""
+
+
+def _argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("an argument of a program has no NUL character in it")
+    return text
+
+
+def _named(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if not Path(argv[0]).name:
+        raise ValueError("the first word of a command is the name of its program")
+    return argv
+
+
+Command = Annotated[tuple[Annotated[str, AfterValidator(_argument)], ...], Field(min_length=1), AfterValidator(_named)]
+"""A program and its arguments; no shell takes it apart."""
 
 Secret = SecretStr
 """A value that is never shown; its text is masked wherever it turns up."""

@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from backupctl.options import Options
 
-PLANNED = {"database": ("mssql", "command"), "storage": ()}
+PLANNED = {"database": ("mssql",), "storage": ()}
 """Types of the format whose turn has not come yet."""
 
 UNKNOWN_TYPE = "unknown_type"

@@ -13,7 +13,7 @@ from backupctl import cron
 from backupctl.config.families import FamilyMember
 from backupctl.engines import ENGINES
 from backupctl.engines.base import EngineOptions
-from backupctl.options import Duration, FilePath, Options, Secret, Share
+from backupctl.options import Command, Duration, FilePath, Options, Secret, Share
 from backupctl.retention import Retention
 from backupctl.storages import STORAGES
 from backupctl.storages.base import StorageOptions
@@ -102,12 +102,6 @@ def _version(version: int) -> int:
     return version
 
 
-def _argument(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("an argument of a program has no NUL character in it")
-    return text
-
-
 def _compression(value: object) -> object:
     return {"algorithm": value} if isinstance(value, str) else value
 
@@ -122,7 +116,6 @@ JobName = Annotated[str, AfterValidator(_job_name)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Address = Annotated[str, AfterValidator(_address)]
-Command = Annotated[tuple[Annotated[str, AfterValidator(_argument)], ...], Field(min_length=1)]
 Database = Annotated[EngineOptions, FamilyMember("database", ENGINES)]
 Target = Annotated[StorageOptions, FamilyMember("storage", STORAGES)]
 TargetOrName = Annotated[str | StorageOptions, FamilyMember("storage", STORAGES, or_name=True)]

@@ -14,7 +14,7 @@ from backupctl.errors import ConfigError
 from backupctl.redact import MASK
 
 _SECRET = r"pass|pwd|secret|token|key|credential"  # noqa: S105 -- what a secret's field is called
-_SECRET_KEY = re.compile(rf"{_SECRET}|^(?:pw|notify|ping)$", re.IGNORECASE)
+_SECRET_KEY = re.compile(rf"{_SECRET}|^(?:pw|env|notify|ping)$", re.IGNORECASE)
 _NAMED = rf"(?:{_SECRET}|\bpw\b)[\w-]*[\"']?\s*[:=]\s*"
 # Where values are known, this is for comments and arguments (`--password=...`); else all the rest of the line goes.
 _SECRET_WORD = re.compile(rf"{_NAMED}(?P<value>(?:\$\{{[^}}]*\}}|[^\s,}}\]])+)", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """The engines that there are, by the `type` they have in the file."""
 
 from backupctl.engines.base import Engine
+from backupctl.engines.command import CommandEngine
 from backupctl.engines.mariadb import MariadbEngine
 from backupctl.engines.mysql import MysqlEngine
 from backupctl.engines.postgres import PostgresEngine
@@ -11,4 +12,5 @@ ENGINES: dict[str, type[Engine]] = {
     "mysql": MysqlEngine,
     "mariadb": MariadbEngine,
     "sqlite": SqliteEngine,
+    "command": CommandEngine,
 }

@@ -25,6 +25,12 @@ Pattern = Annotated[str, Field(min_length=1)]
 CountRows = Literal["auto", "exact", "off"]
 
 
+def server_named(host: str | None) -> str:
+    """The same for every name of this machine, and for no host at all."""
+    name = (host or _LOCAL).casefold()
+    return _LOCAL if name in _LOCAL_NAMES or name.startswith("/") else name
+
+
 class EngineOptions(Options):
     """A job's `database`."""
 
@@ -88,8 +94,7 @@ class ServerOptions(EngineOptions):
 
     @property
     def server(self) -> str:
-        host = (self.host or _LOCAL).casefold()
-        return _LOCAL if host in _LOCAL_NAMES or host.startswith("/") else host
+        return server_named(self.host)
 
     @property
     def marks(self) -> Mapping[str, str]:

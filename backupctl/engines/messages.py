@@ -46,13 +46,7 @@ class Messages:
                 words["what"] = next(iter(words.get("what", "").splitlines()), "")
                 hint = known.hint.format(**words) if known.hint else None
                 return EngineError(known.message.format(**words), hint=hint, transient=known.transient)
-        return EngineError(self._shortened(error))
-
-    def _shortened(self, error: ProcessError) -> str:
-        lines = error.stderr.splitlines()
-        chosen = [line for line in lines if any(word in line for word in self.important)] or lines
-        shown = "; ".join(line.strip() for line in chosen[-_LINES_SHOWN:])
-        return str(error).partition(":")[0] + (f": {shown}" if shown else "")
+        return EngineError(shortened(error, self.important))
 
 
 class Explained:
@@ -69,6 +63,15 @@ class Explained:
 
     def close(self) -> None:
         self._source.close()
+
+
+def shortened(error: ProcessError, important: Iterable[str] = ()) -> str:
+    """What a program said last; of its lines only those with an important word, where there are such."""
+    words = tuple(important)
+    lines = error.stderr.splitlines()
+    chosen = [line for line in lines if any(word in line for word in words)] or lines
+    shown = "; ".join(line.strip() for line in chosen[-_LINES_SHOWN:])
+    return str(error).partition(":")[0] + (f": {shown}" if shown else "")
 
 
 def named(names: Iterable[str], *, at_most: int = 5) -> str:
