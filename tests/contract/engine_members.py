@@ -1,5 +1,6 @@
 """The members of the engine family, each with what the contract suite needs to know of its database."""
 
+import random
 import sqlite3
 from abc import ABC, abstractmethod
 from contextlib import closing
@@ -8,18 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from backupctl.engines.base import Engine, Preflight, Restore
+from backupctl.engines.command import CommandEngine
 from backupctl.engines.sqlite import SqliteEngine, SqliteOptions
+from backupctl.errors import BackupctlError, EngineError, UsageError
 from backupctl.model import DUMP_ROLE, Artifact, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Expected, Reader, Tap, Verified
 from tests.contract import mysql_cases
 from tests.contract.postgres_cases import engine_for, new_name, tell
+from tests.contract.tar_commands import tar_of
 from tests.parts.mariadb import MariadbServer, quoted
 from tests.parts.postgres import PostgresServer
 
 
 class Member(ABC):
     """A real database of one kind, filled, and a place to restore it to."""
+
+    refusal: type[BackupctlError] = UsageError
+    """What a restore raises that would replace what is there."""
 
     @abstractmethod
     def engine(self, session: Session) -> Engine:
@@ -85,6 +92,48 @@ class SqliteMember(Member):
         with closing(sqlite3.connect(target)) as db, db:
             db.execute("CREATE TABLE precious (x)")
             db.execute("INSERT INTO precious VALUES (1)")
+
+    def close(self) -> None:
+        """The files go with the test's folder."""
+
+
+class CommandMember(Member):
+    """A folder, through tar."""
+
+    refusal = EngineError  # only the program of the job can see what is there, and it has no more than an exit code
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._targets = 0
+        shop = folder / "shop"
+        (shop / "orders").mkdir(parents=True)
+        for number in range(60):
+            (shop / "orders" / f"käufer {number} 🛒").write_bytes(random.Random(number).randbytes(5000))
+        (shop / "latest").symlink_to("orders")
+
+    def engine(self, session: Session) -> Engine:
+        return CommandEngine.build(tar_of(self._folder / "shop"), session)
+
+    def missing(self, session: Session) -> Engine:
+        return CommandEngine.build(tar_of(self._folder / "nosuch"), session)
+
+    def new_target(self) -> str:
+        self._targets += 1
+        return str(self._folder / f"restored {self._targets}")
+
+    def exists(self, target: str) -> bool:
+        return Path(target).exists()
+
+    def content(self, target: str | None = None) -> Any:
+        folder = Path(target) if target else self._folder / "shop"
+        return {
+            (str(path.relative_to(folder)), path.lstat().st_mode, path.is_file() and path.read_bytes())
+            for path in folder.rglob("*")
+        }
+
+    def put_something_in(self, target: str) -> None:
+        Path(target).mkdir()
+        (Path(target) / "precious").write_text("1")
 
     def close(self) -> None:
         """The files go with the test's folder."""

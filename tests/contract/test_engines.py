@@ -12,13 +12,13 @@ from backupctl.engines.base import Engine, Part
 from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE
 from backupctl.process import Session
-from tests.contract.engine_members import Member, MysqlMember, PostgresMember, SqliteMember, keep
+from tests.contract.engine_members import CommandMember, Member, MysqlMember, PostgresMember, SqliteMember, keep
 
 CREDENTIALS = (".pgpass", ".cnf")
 """Files that the clients read the password from; they go with the run's private folder."""
 
 
-@pytest.fixture(params=["sqlite", "postgres plain", "postgres custom", "mysql", "mariadb"])
+@pytest.fixture(params=["command", "sqlite", "postgres plain", "postgres custom", "mysql", "mariadb"])
 def member(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Member]:
     made = _member(request.param, tmp_path, request.getfixturevalue)
     yield made
@@ -26,10 +26,10 @@ def member(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Member]:
 
 
 def _member(name: str, tmp_path: Path, server: Callable[[str], Any]) -> Member:
-    if name == "sqlite":
+    if name in ("command", "sqlite"):
         folder = tmp_path / "database"
         folder.mkdir()
-        return SqliteMember(folder)
+        return SqliteMember(folder) if name == "sqlite" else CommandMember(folder)
     if name in ("mysql", "mariadb"):
         return MysqlMember(server(f"{name}_server"))
     return PostgresMember(server("postgres_server")(17), name.removeprefix("postgres "))
@@ -103,7 +103,7 @@ def test_a_second_restore_into_the_same_database_is_refused(member: Member, engi
     target = member.new_target()
     member.put_something_in(target)
     before = member.content(target)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(member.refusal) as caught:
         engine.restore(kept.request(target))
     assert "--clean" in str(caught.value.hint)
     assert member.content(target) == before
