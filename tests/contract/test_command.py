@@ -24,6 +24,13 @@ from tests.parts.redis import RedisServer
 RDB_END = r"(?s)\xff.{8}([0-9a-f]{40})?\Z"
 """The opcode EOF and a checksum; redis-cli 7.0 writes the stream's own mark of 40 digits behind it."""
 
+REDIS_RESTORE = """\
+set -e
+umask 077
+[ ! -e "$BACKUPCTL_INTO" ] || [ -n "$BACKUPCTL_CLEAN" ]
+cat > "$BACKUPCTL_INTO.part"
+mv "$BACKUPCTL_INTO.part" "$BACKUPCTL_INTO"
+"""
 SECRET = "p4ss w0rd"
 
 
@@ -59,9 +66,7 @@ def _redis_options(server: RedisServer, **more: Any) -> dict[str, Any]:
     return {
         "name": "sessions",
         "dump": (*asked, "--rdb", "-"),
-        "restore": shell(
-            'set -e; umask 077; cat > "$BACKUPCTL_INTO.part"; mv -n "$BACKUPCTL_INTO.part" "$BACKUPCTL_INTO"'
-        ),
+        "restore": shell(REDIS_RESTORE),
         "version": shell(f"{' '.join(asked)} INFO server | grep -o 'redis_version.*'"),
         "env": {"REDISCLI_AUTH": server.password},
         "suffix": ".rdb",

@@ -1,14 +1,18 @@
 """What the file may say of a database of type command."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from backupctl.engines.command import CommandOptions
 from backupctl.repository import ACCEPTED_SUFFIX
+from tests.contract.tar_commands import RESTORE
 from tests.unit.config_files import ONE_JOB, Files
 
+GUIDE = Path(__file__).parents[2] / "docs/commands.md"
 SECRET = "geheim-4711"
 
 
@@ -106,3 +110,13 @@ def test_no_suffix_is_taken_for_a_manifest_or_for_a_mark_of_acceptance() -> None
 def test_a_command_of_the_job_itself_has_a_program_too(files: Files) -> None:
     (problem,) = files.problems(ONE_JOB + "    before: ['', x]\n")
     assert problem.message == "the first word of a command is the name of its program"
+
+
+def test_the_jobs_of_the_guide_are_valid(files: Files) -> None:
+    told = GUIDE.read_text(encoding="utf-8")
+    pieces = re.findall(r"^```yaml\n(jobs:\n.*?)^```", told, re.MULTILINE | re.DOTALL)
+    assert len(pieces) == len(re.findall("type: command$", told, re.MULTILINE)) >= 5
+    environ = {"REDIS_PASSWORD": "a", "POSTGRES_PASSWORD": "b", "MONGO_URI": "mongodb://c:d@e"}
+    for piece in pieces:
+        files.load("version: 1\nstorages: {offsite: {type: local, path: /b}}\n" + piece, environ=environ)
+    assert RESTORE in [yaml.safe_load(piece)["jobs"][0]["database"].get("restore", [""])[-1] for piece in pieces]
