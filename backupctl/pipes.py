@@ -5,6 +5,7 @@ import fcntl
 import os
 import select
 import threading
+from collections.abc import Callable
 from typing import IO
 
 PIPE_BYTES = 1 << 20  # Linux's largest for an unprivileged process: fewer switches between us and the tool
@@ -56,10 +57,15 @@ class Pipe:
 
 
 class Tail:
-    """The end of what comes out of a pipe, drained by a thread: a full pipe would stop the program."""
+    """The end of what comes out of a pipe, drained by a thread: a full pipe would stop the program.
 
-    def __init__(self, pipe: Pipe) -> None:
+    `heard` is told each line as it comes, on that thread, and must not raise.
+    """
+
+    def __init__(self, pipe: Pipe, heard: Callable[[str], None] | None = None) -> None:
         self._pipe = pipe
+        self._heard = heard
+        self._line = b""
         self._bytes = b""
         self._cut = False
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -80,4 +86,13 @@ class Tail:
                 whole = self._bytes + chunk
                 self._cut = self._cut or len(whole) > TAIL_BYTES
                 self._bytes = whole[-TAIL_BYTES:]
+                self._tell(chunk)
+            self._tell(b"\n" if self._line else b"")
         self._pipe.close()
+
+    def _tell(self, chunk: bytes) -> None:
+        if self._heard:
+            *lines, rest = (self._line + chunk).split(b"\n")
+            self._line = rest[:TAIL_BYTES]
+            for line in lines:
+                self._heard(line.decode(errors="replace"))

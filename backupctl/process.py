@@ -77,12 +77,14 @@ class Session:
         env: Mapping[str, str] | None = None,
         text: str = "",
         timeout: float | None = PROBE_TIMEOUT_S,
+        heard: Callable[[str], None] | None = None,
     ) -> str:
         """Run a short command with `text` on its stdin and return its stdout.
 
+        `heard` is told each line of its stderr as it comes, redacted, on another thread; it must not raise.
         Raises ProcessError, also after `timeout` seconds, ToolMissingError, CancelledError.
         """
-        with _Child(argv, self, env=env, stdin=subprocess.PIPE) as child:
+        with _Child(argv, self, env=env, stdin=subprocess.PIPE, heard=heard) as child:
             return child.communicate(text.encode(), timeout).decode(errors="replace")
 
     def call(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float) -> None:
@@ -157,7 +159,15 @@ class ProcessReader:
 
 
 class _Child:
-    def __init__(self, argv: Sequence[str], session: Session, *, env: Mapping[str, str] | None, stdin: int) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        session: Session,
+        *,
+        env: Mapping[str, str] | None,
+        stdin: int,
+        heard: Callable[[str], None] | None = None,
+    ) -> None:
         self._argv = list(argv)
         self._tool = Path(self._argv[0]).name
         self._session = session
@@ -187,7 +197,8 @@ class _Child:
         self._stdin = Pipe(self._process.stdin, self._abandoned) if self._process.stdin else None
         self._stdout = Pipe(self._process.stdout, self._abandoned)
         self._stdout.widen()
-        self._tails = [Tail(Pipe(self._process.stderr, self._abandoned))]
+        redacted = (lambda line: heard(session.redact(line))) if heard else None
+        self._tails = [Tail(Pipe(self._process.stderr, self._abandoned), redacted)]
         self._cancelling = session.cancel.calling(self._stop)
         self._cancelling.__enter__()
 

@@ -250,6 +250,25 @@ def test_input_and_output_larger_than_every_buffer_pass_through_a_short_command(
     assert session.run(["cat"], text=text) == text
 
 
+def test_what_a_command_says_is_heard_while_it_runs(session: Session, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        (tmp_path / "heard").touch()
+
+    script = f"echo half >&2; until [ -e {tmp_path}/heard ]; do sleep 0.01; done; printf 'of s3cret' >&2; echo out"
+    assert session.run(sh(script), heard=hear) == "out\n"
+    assert heard == ["half", "of ***"]
+
+
+def test_a_line_without_an_end_is_heard_within_bounds(session: Session) -> None:
+    heard: list[str] = []
+    session.run(sh("head -c 1000000 /dev/zero | tr '\\0' x >&2"), heard=heard.append)
+    assert [set(line) for line in heard] == [{"x"}]
+    assert len(heard[0]) <= pipes.TAIL_BYTES
+
+
 def test_a_failing_short_command_raises_with_its_masked_message(session: Session) -> None:
     with pytest.raises(ProcessError, match=r"sh ended with exit code 2: no login as \*\*\*$") as caught:
         session.run(sh("echo no login as s3cret >&2; exit 2"))
