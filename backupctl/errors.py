@@ -1,6 +1,7 @@
 """Every error that a user can meet: what happened, what to try, and the exit code it ends with."""
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -75,6 +76,18 @@ class CancelledError(BackupctlError):
 
 class ExpiredError(BackupctlError):
     """the time was up"""
+
+
+class BugError(BackupctlError):
+    """a bug in backupctl"""
+
+    exit_code = ExitCode.BUG
+
+    @classmethod
+    def met(cls, error: Exception) -> Self:
+        """For something that no code of ours expected."""
+        text = f"a bug in backupctl: {type(error).__name__}: {error}"
+        return cls(text, hint="run again with --debug, and report it")
 
 
 class HookError(BackupctlError):

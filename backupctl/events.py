@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from backupctl.errors import BackupctlError, ExitCode
-from backupctl.model import Manifest, Outcome, Trigger
+from backupctl.model import Artifact, Manifest, Outcome, Trigger
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +28,49 @@ class Run:
     location: str
     transient: bool = False
     exit_code: ExitCode = ExitCode.OK
-    manifest: Manifest | None = None
+    manifests: tuple[Manifest, ...] = ()
+    """The backups that it made: one of each database."""
     error: str | None = None
     hint: str | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Of a job with several databases: those without a backup, and why."""
+    gone: tuple[str, ...] = ()
+    """Of a job with several databases: those that the run before had, and that the server has no more."""
 
     @property
     def seconds(self) -> float:
         return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The backup, where the run made a single one."""
+        return self.manifests[0] if len(self.manifests) == 1 else None
+
+    @property
+    def stored(self) -> int | None:
+        """The bytes of all its artifacts; None: there are none."""
+        return sum(one.size for one in self._artifacts) if self.manifests else None
+
+    @property
+    def dumped(self) -> int | None:
+        """The bytes of all its dumps, before compression; None: there are none, or nobody knows."""
+        sizes = [one.dump_size for one in self._artifacts]
+        return None if not sizes or None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """Sentences about what is much less than in the runs before."""
+        gone = [f"database {name} is gone from the server" for name in self.gone]
+        return (*gone, *(told_of(manifest, text) for manifest in self.manifests for text in manifest.drift))
+
+    @property
+    def _artifacts(self) -> tuple[Artifact, ...]:
+        return tuple(artifact for manifest in self.manifests for artifact in manifest.artifacts)
+
+
+def told_of(manifest: Manifest, text: str) -> str:
+    """A sentence about a backup; where the job has several databases, it says of which."""
+    return f"{manifest.database}: {text}" if manifest.databases else text
 
 
 @dataclass(frozen=True)
@@ -108,6 +144,17 @@ class Pruned:
     job: str
     removed: tuple[str, ...]
     failed: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DatabaseEnded:
+    """One of the job's several databases is done: it has a backup, or an error says why not."""
+
+    job: str
+    database: str
+    manifest: Manifest | None = None
+    error: str | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +254,7 @@ Event = (
     | Progress
     | Warned
     | Pruned
+    | DatabaseEnded
     | Finished
     | Retrying
     | Ended

@@ -48,7 +48,12 @@ def _facts(job: Job, run: Run) -> dict[str, str]:
 
 def _outcome(run: Run) -> dict[str, str]:
     facts = {"BACKUPCTL_OUTCOME": run.outcome.value, "BACKUPCTL_ERROR": run.error or ""}
-    if run.manifest:
+    if len(run.manifests) > 1 or run.failures:
+        facts |= {
+            "BACKUPCTL_BACKUP_IDS": " ".join(manifest.id for manifest in run.manifests),
+            "BACKUPCTL_FAILED_DATABASES": " ".join(run.failures),
+        }
+    elif run.manifest:
         dump = run.manifest.dump
         facts |= {
             "BACKUPCTL_BACKUP_ID": run.manifest.id,

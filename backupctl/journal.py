@@ -1,5 +1,6 @@
 """What a job's runs are about to store, written down so that the next run can clear what a killed one left."""
 
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,10 +25,14 @@ _INTENTS = TypeAdapter(tuple[Intent, ...])
 
 
 class Journal:
-    """The intents of a job's runs that did not end well. Only the holder of the job's lock may write."""
+    """The intents of a job's runs that did not end well.
+
+    Only the holder of the job's lock may write, from any of its threads.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = threading.Lock()
 
     def intents(self) -> tuple[Intent, ...]:
         """What earlier runs left; nothing where the file is missing or damaged."""
@@ -39,7 +44,8 @@ class Journal:
     def add(self, intent: Intent) -> None:
         """Raises UsageError when it cannot be written down."""
         try:
-            self._write((*self.intents(), intent)[-_MOST:])
+            with self._writing:
+                self._write((*self.intents(), intent)[-_MOST:])
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise UsageError(
@@ -49,7 +55,7 @@ class Journal:
 
     def remove(self, intent: Intent) -> None:
         """Forget an intent; one that cannot be forgotten now is only looked at once more by the next run."""
-        with suppress(OSError):
+        with suppress(OSError), self._writing:
             self._write(tuple(other for other in self.intents() if other != intent))
 
     def _write(self, intents: tuple[Intent, ...]) -> None:

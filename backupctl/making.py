@@ -12,7 +12,7 @@ from backupctl import __version__
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
 from backupctl.engines.base import DirectPart, Engine, Findings, Part, Preflight
-from backupctl.events import Dumping, Listener, Progress, Warned
+from backupctl.events import Dumping, Listener, Progress, Warned, told_of
 from backupctl.journal import Intent, Journal
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, STRIPE_ROLE, Artifact, BackupId, Manifest
 from backupctl.redact import Redactor
@@ -61,7 +61,7 @@ class Making:
             raise
         self.journal.remove(intent)
         for warning in (*manifest.drift, *manifest.warnings):
-            self.listener(Warned(self.job.name, f"{self._which}: {warning}" if self.one_of else warning))
+            self.listener(Warned(self.job.name, told_of(manifest, warning)))
         return manifest
 
     def _intent(self) -> Intent:

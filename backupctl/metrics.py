@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from backupctl import __version__
 from backupctl.events import Event, Finished, NotReloaded, Pruned, Reloaded, Retrying, Run, Serving
 from backupctl.health import Vitals
-from backupctl.model import Manifest, Outcome, Trigger
+from backupctl.model import Outcome, Trigger
 from backupctl.standing import Standing
 
 _SECOND, _MINUTE, _HOUR = 1, 60, 3600
@@ -141,8 +141,8 @@ class Metrics:
             return  # it never began
         tally.ended_at, tally.seconds = run.finished_at.timestamp(), run.seconds
         self._durations.labels(run.outcome.value).observe(run.seconds)
-        if run.manifest:
-            tally.dumped, tally.stored = _dumped(run.manifest), _stored(run.manifest)
+        if run.manifests:
+            tally.dumped, tally.stored = run.dumped, run.stored
 
     def _read(self) -> None:
         self._read_at = self._clock().timestamp()
@@ -238,15 +238,6 @@ def _put(family: GaugeMetricFamily, job: str, value: float | None) -> None:
 
 def _gauge(name: str, what: str, value: float | None) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"backupctl_{name}", what, value=value)
-
-
-def _dumped(manifest: Manifest) -> int | None:
-    sizes = [artifact.dump_size for artifact in manifest.artifacts if artifact.dump_size is not None]
-    return sum(sizes) if len(sizes) == len(manifest.artifacts) else None
-
-
-def _stored(manifest: Manifest) -> int:
-    return sum(artifact.size for artifact in manifest.artifacts)
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:

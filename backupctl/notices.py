@@ -23,7 +23,7 @@ from backupctl.postman import Clock, Postman
 from backupctl.standing import Standing
 
 _LOOKED_BACK = 50
-_BAD = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
+_BAD = frozenset({Outcome.FAILED, Outcome.PARTIAL, Outcome.INTERRUPTED})
 _OCCASIONS = {
     Kind.SUCCESS: {"success"},
     Kind.RECOVERY: {"success", "recovery"},
@@ -154,7 +154,7 @@ class Notices:
         now = self._clock()
         timetable = timetable_of(job)
         failed = _failed_lately(before)
-        drift = run.manifest.drift if run and run.manifest else ()
+        drift = run.drift if run else ()
         with self._lock:
             warnings = [text for text in self._warned[job.name] if text not in drift]
             target = self._targets.get(job.name, job.database.type)

@@ -218,9 +218,11 @@ class Pool:
 
     def _retry_of(self, seat: _Seat, run: Run) -> _Seat | None:
         """The next attempt, as the file has the job by now; None: there is none."""
-        if self._stopped or not (run.outcome is Outcome.FAILED and run.transient):
+        if self._stopped or not (run.outcome in (Outcome.FAILED, Outcome.PARTIAL) and run.transient):
             return None
-        request = replace(seat.request, trigger=Trigger.RETRY, attempt=seat.request.attempt + 1)
+        # Where some of several databases have their backup, the others alone are tried again.
+        only = frozenset(run.failures) if run.outcome is Outcome.PARTIAL else seat.request.only
+        request = replace(seat.request, trigger=Trigger.RETRY, attempt=seat.request.attempt + 1, only=only)
         later = _Seat(request, seat.runner, failed=run)
         wanted = self._changed is None or _revised(later, self._changed)
         return later if wanted and seat.request.attempt <= later.job.retries else None

@@ -48,8 +48,8 @@ def prune(
     """
     try:
         listing = repository.listing()
-        if listing.drifted:
-            warn(f"old backups are kept: {held(listing)}")
+        for reason in held_by(listing).values():
+            warn(f"old backups are kept: {reason}")
         removal = remove_backups(repository, listing, plan_of(listing, policy, now, zone), cancel)
     except BackupctlError as error:
         warn(_with_hints(f"old backups are not removed: {error.message}", [error.hint] if error.hint else []))
@@ -72,17 +72,24 @@ def plan_of(listing: Listing, policy: Retention | None, now: datetime, zone: Zon
         for backup in listing.backups
     ]
     planned = plan(candidates, policy, now, zone)
-    if policy is None or not listing.drifted:
+    held = held_by(listing)
+    if policy is None or not held:
         return planned
-    reason = (held(listing),)
-    spared = tuple(Decision(decision.key, reason) for decision in planned.remove)
-    return Plan(keep=planned.keep + spared, remove=())
+    sources = {backup.manifest.key: _source(backup.manifest) for backup in listing.backups}
+    spared = [decision for decision in planned.remove if sources[decision.key] in held]
+    kept = tuple(Decision(decision.key, (held[sources[decision.key]],)) for decision in spared)
+    return Plan(
+        keep=planned.keep + kept, remove=tuple(decision for decision in planned.remove if decision not in spared)
+    )
 
 
-def held(listing: Listing) -> str:
-    """Why retention removes nothing: what is gone from the newest may be in the older ones alone."""
-    first = listing.drifted[-1]
-    return f"backup {first.id} holds much less than those before it; look at it, then: backupctl accept {first.job}"
+def held_by(listing: Listing) -> Mapping[str, str]:
+    """Databases that retention removes nothing of, and why: what is gone may be in the older backups alone."""
+    return {
+        _source(first): f"backup {first.id} holds much less than those before it; look at it, then:"
+        f" backupctl accept {first.job}"
+        for first in listing.drifted  # the newest first: what stays is the first that drifted
+    }
 
 
 def _source(manifest: Manifest) -> str:

@@ -5,7 +5,7 @@ import platform
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
 from urllib.parse import quote
@@ -29,6 +29,11 @@ _DATABASE_MOST_CHARACTERS = 180
 _OURS = re.compile(r"(?P<stem>\d{8}/[\w.%-]+_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6})(\.[A-Za-z0-9]+)+", re.ASCII)
 
 
+# What follows the database's name in a stem, and a backup's id.
+_STARTED = re.compile(r"_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6}$")
+_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+
+
 @dataclass(frozen=True)
 class Backup:
     """A manifest as it was found on the storage; `problem` says why it is not a backup, None that it is one."""
@@ -47,13 +52,31 @@ class Listing:
     backups: tuple[Backup, ...]
     unreadable: Mapping[str, str]
     unnamed: tuple[StoredObject, ...] = ()
-    accepted: str = ""
-    """The id of the newest backup whose drift somebody accepted; empty: none."""
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """Of each database, as its keys name it, the id of the newest backup whose drift somebody accepted."""
 
     @property
     def drifted(self) -> tuple[Manifest, ...]:
         """Good backups that hold much less than those before them, and that nobody has accepted; the newest first."""
-        return tuple(manifest for manifest in self.good if manifest.drift and manifest.id > self.accepted)
+        return tuple(
+            manifest
+            for manifest in self.good
+            if manifest.drift and manifest.id > self.accepted.get(_in_key(manifest.database), "")
+        )
+
+    @property
+    def whole_at(self) -> tuple[datetime, ...]:
+        """When the job had a good backup of all its databases; where it has several, the newest such moment alone.
+
+        They are those of the newest run: one that has gone from the server since is not waited for.
+        """
+        good = self.good
+        if not good or not good[0].databases:
+            return tuple(manifest.started_at for manifest in good)
+        newest = {manifest.database: manifest.started_at for manifest in reversed(good)}
+        moments = [newest.get(database) for database in good[0].databases]
+        known = [moment for moment in moments if moment is not None]
+        return (min(known),) if len(known) == len(moments) else ()
 
     @property
     def good(self) -> tuple[Manifest, ...]:
@@ -82,8 +105,7 @@ class Repository:
     def artifact_key(self, backup_id: BackupId, database: str, suffix: str) -> str:
         """The key that DESIGN promises; date and time in the job's zone, with its offset."""
         local = backup_id.started_at.astimezone(self._zone)
-        name = quote(database, safe="").replace("~", "%7E")[:_DATABASE_MOST_CHARACTERS] or "database"
-        return f"{self.folder}{local:%Y%m%d}/{name}_{local:%Y%m%dT%H%M%S%z}_{backup_id.digits}{suffix}"
+        return f"{self.folder}{local:%Y%m%d}/{_in_key(database)}_{local:%Y%m%dT%H%M%S%z}_{backup_id.digits}{suffix}"
 
     def put(
         self,
@@ -167,30 +189,40 @@ class Repository:
             tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)), _accepted(objects)
         )
 
-    def recent(self, count: int) -> tuple[Manifest, ...]:
-        """The newest whole backups, so many at most, as what a new one is to be held against.
+    def recent(self, count: int, database: str | None = None) -> tuple[Manifest, ...]:
+        """The newest whole backups, so many at most, as what a new one is to be held against: of one database, or all.
 
         What is older than a backup whose drift was accepted is left out, and its own drift is emptied. Raises
         StorageError.
         """
         objects = {found.key: found for found in self._storage.list(self.folder)}
         newest = sorted(
-            (found for key, found in objects.items() if key.endswith(MANIFEST_SUFFIX)),
+            (found for key, found in objects.items() if self._is_manifest(key, database)),
             key=lambda found: found.modified,
             reverse=True,
         )[:count]
         read = each(self._read_manifest, [found.key for found in newest], _MANIFEST_READERS)
         accepted = _accepted(objects)
         return tuple(
-            one.model_copy(update={"drift": ()}) if one.id == accepted else one
+            one.model_copy(update={"drift": ()}) if one.id == accepted.get(_in_key(one.database)) else one
             for one in read
-            if isinstance(one, Manifest) and _problem(one, objects) is None and one.id >= accepted
+            if isinstance(one, Manifest)
+            and _problem(one, objects) is None
+            and one.id >= accepted.get(_in_key(one.database), "")
         )
+
+    def _is_manifest(self, key: str, database: str | None) -> bool:
+        if database is None or not key.endswith(MANIFEST_SUFFIX):
+            return key.endswith(MANIFEST_SUFFIX)
+        stem = self._stem(key)
+        return stem is not None and _STARTED.sub("", stem.partition("/")[2]) == _in_key(database)
 
     def accept(self, manifest: Manifest, now: datetime) -> None:
         """Write down that somebody has looked at a backup's drift and found it right. Raises StorageError."""
-        before = [found.key for found in self._storage.list(self.folder) if found.key.endswith(ACCEPTED_SUFFIX)]
-        key = f"{self.folder}{manifest.id}{ACCEPTED_SUFFIX}"
+        name = _in_key(manifest.database)
+        mine = re.compile(re.escape(f"{self.folder}{name}_") + _ID + re.escape(ACCEPTED_SUFFIX))
+        before = [found.key for found in self._storage.list(self.folder) if mine.fullmatch(found.key)]
+        key = f"{self.folder}{name}_{manifest.id}{ACCEPTED_SUFFIX}"
         document = {"accepted": manifest.id, "at": now.isoformat(timespec="seconds"), "host": platform.node()}
         self._storage.put(key, BytesIO(json.dumps(document).encode() + b"\n"), metadata={"job": self._job})
         for older in before:
@@ -238,17 +270,30 @@ class Repository:
         else:
             self._storage.delete(orphan.key)
 
-    def find(self, wanted: str, *, now: datetime, warn: Callable[[str], None], at: datetime | None = None) -> Backup:
+    def find(
+        self,
+        wanted: str,
+        *,
+        now: datetime,
+        warn: Callable[[str], None],
+        at: datetime | None = None,
+        database: str | None = None,
+    ) -> Backup:
         """The backup that an id, a unique beginning of one, or `latest` means; with `at` the newest not after it.
 
         `latest` and `at` only ever mean a good backup that is not from the future: what is passed over is warned of.
-        An id may name any. Raises UsageError.
+        Where the job has several databases they need one. An id may name any. Raises UsageError.
         """
         listing = self.listing()
         if at is not None or wanted == LATEST:
             good = [manifest for manifest in listing.good if at is None or manifest.started_at <= at]
-            return self._newest(good, now, "that is whole" if at is None else f"before {at}", warn)
-        matches = [backup for backup in listing.backups if backup.manifest.id.startswith(wanted)]
+            which = "that is whole" if at is None else f"before {at}"
+            return self._newest(self._of_one(good, database), now, which, warn)
+        matches = [
+            backup
+            for backup in listing.backups
+            if backup.manifest.id.startswith(wanted) and database in (None, backup.manifest.database)
+        ]
         found = list(dict.fromkeys(backup.manifest.id for backup in matches))
         if len(found) == 1:  # of copies that somebody made by hand, one that is whole
             return next((backup for backup in matches if backup.problem is None), matches[0])
@@ -257,6 +302,31 @@ class Repository:
             ids = ", ".join(found[:5])
             raise UsageError(f"{wanted} is the beginning of {len(found)} backups: {ids}", hint="give more of the id")
         raise UsageError(f"job {self._job} has no backup {wanted} on {self._storage.location}", hint=hint)
+
+    def newest_of_each(self, *, now: datetime, warn: Callable[[str], None]) -> list[Backup]:
+        """What `latest` means for each database that the job has backups of. Raises StorageError, UsageError."""
+        good = self.listing().good
+        if not good or not good[0].databases:
+            return [self._newest(good, now, "that is whole", warn)]
+        databases = sorted({manifest.database for manifest in good})
+        return [self._newest(self._of_one(good, database), now, "that is whole", warn) for database in databases]
+
+    def _of_one(self, good: Sequence[Manifest], database: str | None) -> Sequence[Manifest]:
+        """Those of the database; without one, all, unless the job has several."""
+        names = sorted({manifest.database for manifest in good})
+        if database is None:
+            if good and good[0].databases and len(names) > 1:
+                raise UsageError(
+                    f"job {self._job} has backups of {len(names)} databases: {', '.join(names)}",
+                    hint="say which with --database NAME",
+                )
+            return good
+        if good and database not in names:
+            raise UsageError(
+                f"job {self._job} has no backup of a database {database} on {self._storage.location}",
+                hint=f"there are backups of {', '.join(names)}",
+            )
+        return [manifest for manifest in good if manifest.database == database]
 
     def open_dump(self, manifest: Manifest, role: str = DUMP_ROLE) -> Reader:
         """Read an artifact back, decompressed; ends only if both sums of the manifest hold. Raises IntegrityError."""
@@ -301,9 +371,19 @@ class Repository:
         return _moved(manifest, key)
 
 
-def _accepted(keys: Iterable[str]) -> str:
-    """The id of the newest backup whose drift somebody accepted; empty: none."""
-    return max((_name(key).removesuffix(ACCEPTED_SUFFIX) for key in keys if key.endswith(ACCEPTED_SUFFIX)), default="")
+def _accepted(keys: Iterable[str]) -> dict[str, str]:
+    """Of each database, as keys name it, the id of the newest backup whose drift somebody accepted."""
+    found: dict[str, str] = {}
+    for key in keys:
+        database, _, backup_id = _name(key).removesuffix(ACCEPTED_SUFFIX).rpartition("_")
+        if key.endswith(ACCEPTED_SUFFIX):
+            found[database] = max(found.get(database, ""), backup_id)
+    return found
+
+
+def _in_key(database: str) -> str:
+    """A database's name as keys have it."""
+    return quote(database, safe="").replace("~", "%7E")[:_DATABASE_MOST_CHARACTERS] or "database"
 
 
 def _name(key: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -9,29 +10,24 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from backupctl import hooks
+from backupctl.backing import Backing, rehearse
 from backupctl.beside import in_background, result_of
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
-from backupctl.drift import drift
-from backupctl.engines import ENGINES
-from backupctl.engines.base import Engine, Preflight
-from backupctl.errors import BackupctlError, BusyError, CancelledError, ExitCode, ExpiredError, StorageError
-from backupctl.events import Finished, Listener, Pruned, Run, Started, Warned
+from backupctl.engines.base import Preflight
+from backupctl.errors import BackupctlError, BugError, BusyError, CancelledError, ExitCode, ExpiredError, StorageError
+from backupctl.events import Doing, Finished, Listener, Pruned, Run, Started, Warned
 from backupctl.journal import Journal
-from backupctl.making import Making
-from backupctl.model import BackupId, Manifest, Outcome, Trigger
+from backupctl.model import Outcome, Trigger
 from backupctl.options import written
 from backupctl.process import Session
 from backupctl.pruning import prune
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
 from backupctl.retention import Retention
+from backupctl.several import Made
 from backupctl.state import StateFolder
-from backupctl.storages import STORAGES
-from backupctl.storages.base import Storage
-
-_COMPARED = 20
-"""So many of the newest backups are looked at for what a new one should hold."""
+from backupctl.wiring import engine_of, repository_of, storage_of
 
 _log = logging.getLogger(__name__)
 
@@ -46,18 +42,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def storage_of(job: Job) -> Storage:
-    return STORAGES[job.storage.type](job.storage)
-
-
-def repository_of(job: Job, storage: Storage) -> Repository:
-    return Repository(job.name, storage, ZoneInfo(job.timezone))
-
-
-def engine_of(job: Job, session: Session) -> Engine:
-    return ENGINES[job.database.type].build(job.database, session, job.storage.access)
-
-
 @dataclass(frozen=True)
 class Request:
     """A run that was asked for. `due_at` is when the schedule wanted it; `attempt` counts the retries, from 1."""
@@ -66,6 +50,8 @@ class Request:
     trigger: Trigger = Trigger.MANUAL
     due_at: datetime | None = None
     attempt: int = 1
+    only: frozenset[str] | None = None
+    """Of a job with several databases, those that a retry is for; None: all."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +69,7 @@ class Runner:
         try:
             cancel.check()
             with self.state.running(job.name) as scratch:
-                return self._told(self._locked(job, begun, Session(scratch, cancel, self.redact)))
+                return self._told(self._locked(request, begun, Session(scratch, cancel, self.redact)))
         except BackupctlError as error:
             return self._told(self._failed(begun, error))
         except Exception as error:
@@ -98,13 +84,16 @@ class Runner:
         with self.state.running(job.name):
             self._clear_up(repository_of(job, storage_of(job)), self.state.journal(job.name), job, Cancellation())
 
-    def rehearse(self, job: Job, cancel: Cancellation) -> Preflight:
-        """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would."""
+    def rehearse(self, job: Job, cancel: Cancellation) -> Mapping[str, Preflight]:
+        """All of a run that changes nothing: is the storage there, would the engine dump? Raises what a run would.
+
+        Gives what was found out about each of the job's databases.
+        """
         with self.state.running(job.name) as scratch:
             checked = in_background(storage_of(job).check, f"check-{job.name}")
-            preflight = engine_of(job, Session(scratch, cancel, self.redact)).preflight()
+            found = rehearse(job, Session(scratch, cancel, self.redact))
             result_of(checked, cancel)
-        return preflight
+        return found
 
     def _begun(self, request: Request) -> Run:
         now = self.clock()
@@ -119,14 +108,14 @@ class Runner:
             location=storage_of(request.job).location,
         )
 
-    def _locked(self, job: Job, begun: Run, session: Session) -> Run:
+    def _locked(self, request: Request, begun: Run, session: Session) -> Run:
         """All of a run for which the job's lock is held."""
-        run = self._backed_up(job, begun, session)
+        run = self._backed_up(request, begun, session)
         try:
-            self._afterwards(job, run, session)
+            self._afterwards(request.job, run, session)
         except Exception as error:
             # The backup is there: whatever goes wrong from here on does not make the run a failure.
-            self._warn(job, str(self._met_a_bug(run, error).error))
+            self._warn(request.job, str(self._met_a_bug(run, error).error))
         return run
 
     def _afterwards(self, job: Job, run: Run, session: Session) -> None:
@@ -134,7 +123,7 @@ class Runner:
             hooks.after(job, run, session)
         except BackupctlError as error:
             self._warn(job, error.message)
-        if run.manifest and job.retention:
+        if run.outcome in (Outcome.SUCCEEDED, Outcome.PARTIAL) and job.retention:
             self._prune(job, job.retention, session.cancel)
 
     def _prune(self, job: Job, policy: Retention, cancel: Cancellation) -> None:
@@ -153,21 +142,32 @@ class Runner:
     def _warn(self, job: Job, text: str) -> None:
         self.listener(Warned(job.name, self.redact(text)))
 
-    def _backed_up(self, job: Job, begun: Run, session: Session) -> Run:
+    def _backed_up(self, request: Request, begun: Run, session: Session) -> Run:
+        made = Made()
         try:
-            with session.cancel.limited(job.timeout, _too_long(job)) as cancel:
-                manifest = self._back_up(job, begun, replace(session, cancel=cancel))
-            run = replace(begun, outcome=Outcome.SUCCEEDED, manifest=manifest)
+            with session.cancel.limited(request.job.timeout, _too_long(request.job)) as cancel:
+                self._back_up(request, begun, replace(session, cancel=cancel), made)
+            run = replace(begun, outcome=Outcome.SUCCEEDED)
         except BackupctlError as error:
             run = self._failed(begun, error)
         except Exception as error:
             run = self._met_a_bug(begun, error)
-        return replace(run, finished_at=self.clock())
+        return replace(self._with(made, run), finished_at=self.clock())
+
+    def _with(self, made: Made, run: Run) -> Run:
+        """The run with what has come of it, whatever ended it."""
+        partial = run.outcome is Outcome.FAILED and made.manifests
+        return replace(
+            run,
+            outcome=Outcome.PARTIAL if partial else run.outcome,
+            manifests=tuple(manifest for _, manifest in sorted(made.manifests.items())),
+            failures={name: self.redact(error.message) for name, error in made.failed.items()},
+            gone=made.gone,
+        )
 
     def _met_a_bug(self, begun: Run, error: Exception) -> Run:
         _log.error("job %s met a bug", begun.job, exc_info=error)
-        text = self.redact(f"a bug in backupctl: {type(error).__name__}: {error}")
-        return replace(begun, exit_code=ExitCode.BUG, error=text, hint="run again with --debug, and report it")
+        return self._failed(begun, BugError.met(error))
 
     def _failed(self, begun: Run, error: BackupctlError) -> Run:
         return replace(
@@ -184,29 +184,26 @@ class Runner:
         self.listener(Finished(run.job, run))
         return run
 
-    def _back_up(self, job: Job, run: Run, session: Session) -> Manifest:
+    def _back_up(self, request: Request, run: Run, session: Session, made: Made) -> None:
+        job = request.job
+        session = replace(session, say=lambda text: self.listener(Doing(job.name, self.redact(text))))
         storage = storage_of(job)
         repository, journal = repository_of(job, storage), self.state.journal(job.name)
-        engine = engine_of(job, session)
-        self.listener(_started(run, engine.target))
+        self.listener(_started(run, engine_of(job, session).target))
         hooks.before(job, run, session)
         self._clear_up(repository, journal, job, session.cancel)
         # Database and storage are asked at the same time: each mostly waits.
         checked = in_background(storage.check, f"check-{job.name}")
-        return Making(
+        Backing(
             job=job,
-            engine=engine,
-            preflight=engine.preflight(),
-            storage_checked=partial(result_of, checked, session.cancel),
             repository=repository,
             journal=journal,
-            backup_id=BackupId.new(run.started_at),
-            cancel=session.cancel,
+            storage_checked=partial(result_of, checked, session.cancel),
+            session=session,
             redact=self.redact,
             listener=self.listener,
             clock=self.clock,
-            drift=lambda manifest: _drift(job, repository, manifest, session.cancel),
-        ).make()
+        ).run(run.started_at, request.only, made)
 
     def _clear_up(self, repository: Repository, journal: Journal, job: Job, cancel: Cancellation) -> None:
         """Remove what earlier runs of the job left half-stored; what cannot be removed now is tried again."""
@@ -231,16 +228,6 @@ def _too_long(job: Job) -> ExpiredError:
 
 def _started(run: Run, target: str) -> Started:
     return Started(run.job, run.run_id, run.trigger, run.due_at, run.started_at, target, run.location)
-
-
-def _drift(job: Job, repository: Repository, manifest: Manifest, cancel: Cancellation) -> tuple[str, ...]:
-    if not job.max_shrink:
-        return ()
-    try:
-        recent = result_of(in_background(partial(repository.recent, _COMPARED), f"compare-{job.name}"), cancel)
-    except StorageError:
-        return ()  # a key that may put and list alone: there is nothing to compare with
-    return drift(manifest, recent, max_shrink=job.max_shrink)
 
 
 def _exit_code(error: BackupctlError) -> ExitCode:

@@ -9,7 +9,7 @@ from backupctl.model import CLOCK_SKEW, Outcome
 TELLING = frozenset(Outcome) - {Outcome.SKIPPED, Outcome.CANCELLED}
 """Outcomes that tell how a job does: one that was skipped never began, one that was cancelled was wanted so."""
 
-_BAD = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
+_BAD = frozenset({Outcome.FAILED, Outcome.PARTIAL, Outcome.INTERRUPTED})
 
 
 @dataclass(frozen=True)

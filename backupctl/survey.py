@@ -10,8 +10,8 @@ from backupctl.beside import each
 from backupctl.config import Job
 from backupctl.errors import BackupctlError
 from backupctl.redact import Redactor
-from backupctl.runner import repository_of, storage_of
 from backupctl.standing import TELLING, Facts, Standing, standing_of
+from backupctl.wiring import repository_of, storage_of
 
 # sqlalchemy, which the catalog stands on, takes 0.25 s to import: only who has a catalog pays that.
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def look(job: Job, facts: Facts, redact: Redactor) -> Facts:
         listing = repository_of(job, storage_of(job)).listing()
     except BackupctlError as error:
         return replace(facts, problem=redact(error.message))
-    return replace(facts, good=tuple(manifest.started_at for manifest in listing.good), problem=None)
+    return replace(facts, good=listing.whole_at, problem=None)
 
 
 def _max_age(job: Job, now: datetime) -> timedelta:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from backupctl.catalog import Catalog
 from backupctl.config import Job
 from backupctl.events import Event, Finished
+from backupctl.model import Outcome
 from backupctl.redact import Redactor
 from backupctl.runner import Clock
 from backupctl.standing import TELLING, Facts, Standing, newest_of, standing_of
@@ -140,8 +141,8 @@ def _as_seen(remembered: Facts, seen: Facts) -> Facts:
 def _after(facts: Facts, event: Finished) -> Facts:
     run = event.run
     telling = run.outcome if run.outcome in TELLING else facts.last_telling
-    if run.manifest is None:
+    if run.outcome is not Outcome.SUCCEEDED or not run.manifests:
         return replace(facts, last_outcome=run.outcome, last_telling=telling)
-    good = newest_of([*facts.good, run.manifest.started_at], run.finished_at)
+    good = newest_of([*facts.good, min(one.started_at for one in run.manifests)], run.finished_at)
     known = () if good is None else (good,)
     return replace(facts, good=known, remembered=good, last_outcome=run.outcome, last_telling=telling, problem=None)

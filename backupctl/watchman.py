@@ -18,6 +18,7 @@ from backupctl.postman import Postman
 from backupctl.standing import Standing
 from backupctl.timetable import Timetable
 
+_BAD = (Outcome.FAILED, Outcome.PARTIAL, Outcome.INTERRUPTED)
 _LOOK_EVERY = timedelta(minutes=5)
 _AGAIN = timedelta(days=1)
 _DAY = timedelta(days=1)
@@ -130,7 +131,7 @@ def _days(
 def _day(job: str, rows: Sequence[Row], since: datetime, standing: Standing | None) -> JobDay:
     today = [row for row in rows if row.started_at >= since]
     good = [row for row in today if row.outcome in GOOD]
-    failed = [row for row in today if row.outcome in (Outcome.FAILED, Outcome.INTERRUPTED)]
+    failed = [row for row in today if row.outcome in _BAD]
     sizes = [row.stored for row in rows if row.outcome in GOOD and row.stored is not None]
     return JobDay(
         job=job,
@@ -140,7 +141,7 @@ def _day(job: str, rows: Sequence[Row], since: datetime, standing: Standing | No
         stale=standing.stale if standing else False,
         failing=standing.failing if standing else False,
         last_good_at=standing.last_good_at if standing else None,
-        stored=sum(row.stored or 0 for row in good),
+        stored=sum(row.stored or 0 for row in today),
         sizes=tuple(reversed(sizes[:_TREND])),
         error=failed[0].error if failed else None,
     )

@@ -53,12 +53,12 @@ GOOD_RUN = Run(
     NOW,
     NOW + timedelta(seconds=185),
     "s3://company-backups/backups/ at s3.eu-central-1.amazonaws.com",
-    manifest=manifest(),
+    manifests=(manifest(),),
 )
 BAD_RUN = replace(
     GOOD_RUN,
     outcome=Outcome.FAILED,
-    manifest=None,
+    manifests=(),
     error="password authentication failed for user backup",
     hint="check `user` and `password`, and the server's pg_hba.conf",
 )
@@ -117,13 +117,26 @@ def letters() -> dict[str, Message]:
         drift=(shrunk, "the table public.orders is gone; it had 1,204,331 rows"),
         warnings=("large objects are not in it: the user may not read them; GRANT SELECT ON pg_largeobject TO backup",),
     )
-    small = replace(GOOD_RUN, manifest=manifest(90 * _MIB, 240 * _MIB))
+    small = replace(GOOD_RUN, manifests=(manifest(90 * _MIB, 240 * _MIB).model_copy(update={"drift": drifted.drift}),))
+    several = tuple(
+        manifest().model_copy(update={"database": name, "databases": ("crm", "erp", "shop")})
+        for name in ("crm", "shop")
+    )
+    partial = replace(
+        BAD_RUN,
+        outcome=Outcome.PARTIAL,
+        manifests=several,
+        failures={"erp": "permission denied for table invoices"},
+        error="1 of 3 databases has no backup: erp: permission denied for table invoices",
+    )
     failing = replace(FACTS, failed_before=3, failing_since=NOW - timedelta(days=2))
     return {
         "success": about_run(GOOD_RUN, FACTS),
         "failure": about_run(BAD_RUN, replace(FACTS, output=OUTPUT)),
         "recovery": about_run(GOOD_RUN, failing),
         "drift": about_run(small, drifted),
+        "several": about_run(replace(GOOD_RUN, manifests=several), FACTS),
+        "partial": about_run(partial, FACTS),
         "skipped": about_run(
             replace(BAD_RUN, outcome=Outcome.SKIPPED, error="the job is already running", hint=None), FACTS
         ),

@@ -12,10 +12,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from backupctl.catalog.tables import RUNS, SCHEDULES
 from backupctl.events import Run, Started
-from backupctl.model import Manifest, Outcome, Trigger
+from backupctl.model import Outcome, Trigger
 
-GOOD = frozenset({Outcome.SUCCEEDED, Outcome.PARTIAL})
-"""Outcomes that leave a backup behind."""
+GOOD = frozenset({Outcome.SUCCEEDED})
+"""Outcomes that leave a backup of all there is; a partial one lacks some database's."""
 
 CUT_OFF = "the process ended in the middle of the run"
 CUT_OFF_HINT = "it was killed, or the machine went down; nothing half-stored is listed, and the next run starts afresh"
@@ -40,7 +40,10 @@ class Row:
     dumped: int | None
     stored: int | None
     backup_id: str | None
+    """Where the run made a single backup."""
     host: str
+    backups: int | None = None
+    """How many it made; None where none, or where an older version wrote it down."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def finish(connection: Connection, run: Run, host: str, bounds: Bounds) -> None:
         "outcome": run.outcome,
         "error": run.error,
         "hint": run.hint,
-        **_stored(run.manifest),
+        **_stored(run),
     }
     # Whoever takes the lock between a run's end and this very moment holds it for cut off: the end itself knows better.
     if connection.execute(update(RUNS).where(RUNS.c.run_id == run.run_id).values(**values)).rowcount:
@@ -114,7 +117,7 @@ def answered(connection: Connection) -> dict[str, datetime]:
     it if it left a backup. It goes by the newest run, not the newest time: a clock that was years ahead for a day would
     win for years.
     """
-    done = RUNS.c.outcome.in_([*GOOD, Outcome.FAILED, Outcome.SKIPPED])
+    done = RUNS.c.outcome.in_([*GOOD, Outcome.PARTIAL, Outcome.FAILED, Outcome.SKIPPED])
     made_up = and_(RUNS.c.trigger == Trigger.CATCH_UP, RUNS.c.outcome.is_distinct_from(Outcome.CANCELLED))
     scheduled = and_(RUNS.c.due_at.is_not(None), or_(done, made_up))
     manual = and_(RUNS.c.due_at.is_(None), RUNS.c.outcome.in_(GOOD))
@@ -166,14 +169,14 @@ def _is(job: str) -> ColumnElement[bool]:
     return RUNS.c.job == job
 
 
-def _stored(manifest: Manifest | None) -> dict[str, Any]:
-    if manifest is None:
+def _stored(run: Run) -> dict[str, Any]:
+    if not run.manifests:
         return {}
-    dumped = [artifact.dump_size for artifact in manifest.artifacts]
     return {
-        "backup_id": manifest.id,
-        "dumped": None if None in dumped else sum(size or 0 for size in dumped),
-        "stored": sum(artifact.size for artifact in manifest.artifacts),
+        "backup_id": run.manifest.id if run.manifest else None,
+        "backups": len(run.manifests),
+        "dumped": run.dumped,
+        "stored": run.stored,
     }
 
 

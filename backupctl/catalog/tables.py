@@ -53,6 +53,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX outbox_of_channel ON outbox (channel, seq)",
         "CREATE TABLE marks (name TEXT PRIMARY KEY, at TEXT NOT NULL)",
     ),
+    ("ALTER TABLE runs ADD COLUMN backups INTEGER",),
 )
 """Each makes of one version the next. What was released is never changed: add another one."""
 
@@ -128,6 +129,7 @@ RUNS = Table(
     Column("stored", Integer),
     Column("backup_id", String),
     Column("host", String, nullable=False),
+    Column("backups", Integer),
 )
 """A row a run, in the order of their beginning; without an outcome it has not ended yet."""
 

@@ -1,6 +1,6 @@
 """`list` and `verify`: what is on the storage, and whether it is what its manifest says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ import typer
 
 from backupctl import config
 from backupctl.cli import render
-from backupctl.cli.given import FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
+from backupctl.cli.given import DatabaseOption, FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.repository import LATEST, Backup, Listing, Repository
-from backupctl.runner import engine_of, repository_of, storage_of
 from backupctl.state import StateFolder
 from backupctl.stream import CHUNK, Reader, Watch
+from backupctl.wiring import engine_of, repository_of, storage_of
 
 
 def register(app: typer.Typer) -> None:
@@ -146,12 +146,14 @@ def verify(
         str, typer.Argument(metavar="BACKUP", help="An id, a unique beginning of one, or latest.")
     ] = LATEST,
     every: Annotated[bool, typer.Option("--all", help="Verify every backup of the job.")] = False,
+    database: DatabaseOption = None,
     as_json: JsonOption = False,
     file: FileOption = None,
 ) -> None:
     """Read a backup back in full and check it.
 
-    Sizes and sha256 of both sides are compared, and the engine reads all of the dump.
+    Sizes and sha256 of both sides are compared, and the engine reads all of the dump. Of a job with several databases
+    `latest` is the newest of each, unless --database names one.
 
     Exit: 0 it checks out, 3 it does not.
     """
@@ -164,13 +166,20 @@ def verify(
     verdicts: list[_Verdict] = []
     if every:
         listing = repository.listing()
-        backups = list(listing.backups)
+        backups = [one for one in listing.backups if database in (None, one.manifest.database)]
         verdicts += [_Verdict(key, job.name, ok=False, problem=why) for key, why in listing.unreadable.items()]
     else:
-        backups = [repository.find(wanted, now=datetime.now(UTC), warn=lambda text: render.warn(f"{name}: {text}"))]
+        backups = _wanted(repository, wanted, database, lambda text: render.warn(f"{name}: {text}"))
     verdicts = [_verdict(configuration, job, repository, backup) for backup in backups] + verdicts
     _show(verdicts, as_json=as_json)
     raise typer.Exit(ExitCode.OK if all(verdict.ok for verdict in verdicts) else ExitCode.INTEGRITY)
+
+
+def _wanted(repository: Repository, wanted: str, database: str | None, warn: Callable[[str], None]) -> list[Backup]:
+    now = datetime.now(UTC)
+    if wanted == LATEST and database is None:
+        return repository.newest_of_each(now=now, warn=warn)
+    return [repository.find(wanted, now=now, warn=warn, database=database)]
 
 
 def _show(verdicts: list[_Verdict], *, as_json: bool) -> None:

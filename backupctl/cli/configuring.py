@@ -14,8 +14,8 @@ from backupctl.config import Config, InvalidFile, Job, starter
 from backupctl.errors import ConfigError, ExitCode, UsageError
 from backupctl.options import written
 from backupctl.process import Session
-from backupctl.runner import engine_of, storage_of
 from backupctl.timetable import Timetable
+from backupctl.wiring import engine_of, storage_of
 
 _DEFAULT_OUTPUT = Path("jobs.yaml")
 

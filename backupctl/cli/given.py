@@ -18,6 +18,10 @@ LogFormatOption = Annotated[
     LogFormat | None,
     typer.Option("--log-format", help="The form of the log on stderr; auto: text on a terminal, JSON elsewhere."),
 ]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", metavar="NAME", help="Of a job with several databases, the one that is meant."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")]
 ListenOption = Annotated[
     str | None,

@@ -77,6 +77,7 @@ def _run_as_json(row: "Row") -> dict[str, Any]:
         "finished_at": _iso(row.finished_at),
         "outcome": row.outcome and row.outcome.value,
         "backup_id": row.backup_id,
+        "backups": row.backups,
         "error": row.error,
         "hint": row.hint,
     }
@@ -100,7 +101,7 @@ def _run_cells(row: "Row", zone: str) -> tuple[str, ...]:
         row.outcome.value if row.outcome else "running",
         "-" if took is None else render.human_duration(took),
         "-" if row.stored is None else render.human_size(row.stored),
-        row.backup_id or "-",
+        row.backup_id or (f"{row.backups} databases" if row.backups else "-"),
         row.error or "-",
     )
 
@@ -111,7 +112,7 @@ def status(
     """Show how every job stands: its last good backup, its last run, its next.
 
     A job is stale when its newest good backup is older than max_age, or than twice the longest time between two of
-    its runs in a year. It is failing when its last run failed or was cut off, or when its storage cannot be read.
+    its runs in a year. It is failing when its last run failed, left a database out or was cut off, or when its storage cannot be read.
 
     Exit: 0 all is well, 1 a job is stale or failing, or what became of the runs is not known.
     """

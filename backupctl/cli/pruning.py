@@ -20,9 +20,9 @@ from backupctl.errors import BackupctlError, ExitCode, StorageError
 from backupctl.pruning import Orphan, Removal
 from backupctl.repository import Listing, Repository
 from backupctl.retention import Plan
-from backupctl.runner import repository_of, storage_of
 from backupctl.state import StateFolder
 from backupctl.storages.base import Unfinished
+from backupctl.wiring import repository_of, storage_of
 
 _FEW = 5
 

@@ -14,7 +14,7 @@ import typer
 
 from backupctl import config
 from backupctl.cli import render
-from backupctl.cli.given import FileOption, JobArgument, file_of
+from backupctl.cli.given import DatabaseOption, FileOption, JobArgument, file_of
 from backupctl.config import Job
 from backupctl.engines import ENGINES
 from backupctl.engines.base import Restore
@@ -22,9 +22,9 @@ from backupctl.errors import BackupctlError, IntegrityError, UsageError
 from backupctl.model import Manifest
 from backupctl.process import Session
 from backupctl.repository import LATEST, Repository
-from backupctl.runner import engine_of, repository_of, storage_of
 from backupctl.state import StateFolder
 from backupctl.stream import CHUNK, Reader, Watch
+from backupctl.wiring import engine_of, repository_of, storage_of
 
 _STDOUT = "-"
 
@@ -49,6 +49,7 @@ def restore(
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="The newest backup begun at or before this ISO time.")
     ] = None,
+    database: DatabaseOption = None,
     clean: Annotated[
         bool, typer.Option("--clean", help="Replace a database that is not empty. Asks, unless --yes.")
     ] = False,
@@ -97,6 +98,7 @@ def restore(
             now=datetime.now(UTC),
             warn=lambda text: render.warn(f"{name}: {text}"),
             at=_moment(at, job) if at else None,
+            database=database,
         )
         if backup.problem:
             raise IntegrityError(

@@ -13,12 +13,13 @@ from backupctl.cli import render
 from backupctl.cli.given import FileOption, JsonOption, LogFormat, LogFormatOption, file_of
 from backupctl.cli.watching import watcher
 from backupctl.config import Config, Job
-from backupctl.engines.base import DirectPart, Part
+from backupctl.engines.base import DirectPart, Part, Preflight
 from backupctl.errors import BackupctlError, ExitCode, UsageError
-from backupctl.events import Run
+from backupctl.events import Run, told_of
 from backupctl.pool import Limits, run_all
-from backupctl.runner import Request, Runner, storage_of
+from backupctl.runner import Request, Runner
 from backupctl.state import StateFolder
+from backupctl.wiring import storage_of
 
 
 def register(app: typer.Typer) -> None:
@@ -100,48 +101,53 @@ def _rehearse(runner: Runner, jobs: Sequence[Job], *, as_json: bool) -> ExitCode
     codes: list[ExitCode] = []
     documents: list[dict[str, Any]] = []
     for job in jobs:
-        document: dict[str, Any] = {"job": job.name, "location": storage_of(job).location, "error": None, "hint": None}
+        about = {"job": job.name, "location": storage_of(job).location}
         try:
-            plan = runner.rehearse(job, Cancellation())
+            plans = runner.rehearse(job, Cancellation())
         except BackupctlError as error:
             codes.append(error.exit_code)
-            document |= {"error": runner.redact(error.message), "hint": error.hint and runner.redact(error.hint)}
+            problem, hint = runner.redact(error.message), error.hint and runner.redact(error.hint)
+            documents.append(about | {"database": None, "error": problem, "hint": hint})
             if not as_json:
-                render.error(f"{job.name}: {document['error']}", document["hint"])
-        else:
-            parts = [
-                *(_part_as_json(direct, direct.suffixes[0]) for direct in plan.direct),
-                *(_part_as_json(part, part.suffix) for part in plan.parts),
-            ]
-            document |= {
-                "server_version": plan.server_version,
-                "client": plan.client,
-                "compression": job.compression.algorithm,
-                "artifacts": parts,
-                "warnings": [runner.redact(warning) for warning in plan.warnings],
-            }
+                render.error(f"{job.name}: {problem}", hint)
+            continue
+        for database, plan in plans.items():
+            documents.append(about | {"database": database, "error": None, "hint": None} | _plan(runner, job, plan))
             if not as_json:
-                _say_plan(document)
-        documents.append(document)
+                _say_plan(documents[-1], f"{job.name}/{database}" if len(plans) > 1 else job.name)
     if as_json:
         render.json_document(documents)
     return exit_code(codes)
+
+
+def _plan(runner: Runner, job: Job, plan: Preflight) -> dict[str, Any]:
+    return {
+        "server_version": plan.server_version,
+        "client": plan.client,
+        "compression": job.compression.algorithm,
+        "artifacts": [
+            *(_part_as_json(direct, direct.suffixes[0]) for direct in plan.direct),
+            *(_part_as_json(part, part.suffix) for part in plan.parts),
+        ],
+        "warnings": [runner.redact(warning) for warning in plan.warnings],
+    }
 
 
 def _part_as_json(part: Part | DirectPart, suffix: str) -> dict[str, Any]:
     return {"role": part.role, "suffix": suffix, "size_estimate": part.size_estimate}
 
 
-def _say_plan(plan: dict[str, Any]) -> None:
+def _say_plan(plan: dict[str, Any], name: str) -> None:
+    server = f", server {plan['server_version']}" if plan["server_version"] else ""
     for part in plan["artifacts"]:
         estimate = part["size_estimate"]
         about = f", about {render.human_size(estimate)} before compression" if estimate is not None else ""
         render.say(
-            f"{plan['job']}: would store {part['role']} ({part['suffix']}, {plan['compression']}) in {plan['location']}"
-            f" with {plan['client']}, server {plan['server_version']}{about}"
+            f"{name}: would store {part['role']} ({part['suffix']}, {plan['compression']}) in {plan['location']}"
+            f" with {plan['client']}{server}{about}"
         )
     for warning in plan["warnings"]:
-        render.warn(f"{plan['job']}: {warning}")
+        render.warn(f"{name}: {warning}")
 
 
 def _closing_table(runs: Sequence[Run]) -> None:
@@ -154,15 +160,14 @@ def _closing_table(runs: Sequence[Run]) -> None:
 
 def _row(run: Run) -> tuple[str, ...]:
     took = render.human_duration(run.seconds)
-    if run.manifest is None:
+    if run.stored is None:
         return (run.job, run.outcome.value, "-", "-", "-", took, run.location)
-    dump = run.manifest.dump
-    dumped = render.human_size(dump.dump_size) if dump.dump_size is not None else "?"
-    return (run.job, run.outcome.value, run.manifest.id, dumped, render.human_size(dump.size), took, run.location)
+    backup = run.manifest.id if run.manifest else f"{len(run.manifests)} databases"
+    dumped = "?" if run.dumped is None else render.human_size(run.dumped)
+    return (run.job, run.outcome.value, backup, dumped, render.human_size(run.stored), took, run.location)
 
 
 def _as_json(run: Run) -> dict[str, Any]:
-    dump = run.manifest.dump if run.manifest else None
     return {
         "run_id": run.run_id,
         "job": run.job,
@@ -171,9 +176,11 @@ def _as_json(run: Run) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat(),
         "backup_id": run.manifest.id if run.manifest else None,
         "location": run.location,
-        "dump_size": dump.dump_size if dump else None,
-        "size": dump.size if dump else None,
-        "warnings": list(run.manifest.warnings) if run.manifest else [],
+        "backups": {manifest.database: manifest.id for manifest in run.manifests},
+        "failures": dict(run.failures),
+        "dump_size": run.dumped,
+        "size": run.stored,
+        "warnings": [told_of(manifest, text) for manifest in run.manifests for text in manifest.warnings],
         "error": run.error,
         "hint": run.hint,
     }

@@ -15,10 +15,11 @@ from backupctl.logs import About, Format, Logs, configure
 from backupctl.notices import Notices
 from backupctl.postman import Postman
 from backupctl.process import Session
-from backupctl.runner import engine_of, storage_of, utc_now
+from backupctl.runner import utc_now
 from backupctl.standing import Standing
 from backupctl.state import StateFolder
 from backupctl.watchman import Watchman
+from backupctl.wiring import engine_of, storage_of
 
 _LAST_POST_S = 5.0
 _POST_S = 30.0

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from backupctl.cli import render
 from backupctl.events import (
+    DatabaseEnded,
     Doing,
     Dumping,
     Event,
@@ -62,6 +63,8 @@ class _Watcher:
                 self._bars.note(f"{event.job}: {len(removed)} old backup{'s' * (len(removed) > 1)} removed")
             case NotDelivered():
                 self._not_delivered(event)
+            case DatabaseEnded():
+                self._database_ended(event)
             case Finished():
                 self._bars.end(event.job)
                 self._end(event.run)
@@ -84,8 +87,9 @@ class _Watcher:
     def _begin(self, event: Dumping) -> None:
         what = f"dumping with {event.client}" if event.role == DUMP_ROLE else f"dumping {event.role}"
         about = f", about {render.human_size(event.size_estimate)}" if event.size_estimate is not None else ""
+        server = f", server {event.server_version}" if event.server_version else ""
         name = _name(event)
-        self._bars.note(f"{name}: {what}, server {event.server_version}{about}")
+        self._bars.note(f"{name}: {what}{server}{about}")
         self._bars.begin(name, total=event.size_estimate)
         self._line_at[name] = time.monotonic() + _LINE_EVERY_S
 
@@ -98,21 +102,34 @@ class _Watcher:
             self._line_at[name] = now + _LINE_EVERY_S
             self._bars.note(f"{name}: {sizes}")
 
+    def _database_ended(self, event: DatabaseEnded) -> None:
+        name = _name(event)
+        self._bars.end(name)
+        if event.manifest is None:
+            self._bars.error(f"{name}: failed: {event.error}", event.hint)
+        else:
+            self._bars.note(f"{name}: {render.human_size(event.manifest.dump.size)} stored as {event.manifest.id}")
+
     def _end(self, run: Run) -> None:
-        if run.manifest is not None:
-            dump = run.manifest.dump
-            dumped = f"{render.human_size(dump.dump_size)} dumped, " if dump.dump_size is not None else ""
-            self._bars.note(
-                f"{run.job}: succeeded in {render.human_duration(run.seconds)}:"
-                f" {dumped}{render.human_size(dump.size)} stored as {run.manifest.id}"
-            )
+        took = render.human_duration(run.seconds)
+        if run.outcome is Outcome.SUCCEEDED:
+            self._bars.note(f"{run.job}: succeeded in {took}: {_stored(run)}")
         elif run.outcome is Outcome.CANCELLED:
-            self._bars.error(f"{run.job}: cancelled; nothing was stored")
+            kept = f"; of {len(run.manifests)} databases there is a backup" if run.manifests else "; nothing was stored"
+            self._bars.error(f"{run.job}: cancelled{kept}")
+        elif run.outcome is Outcome.PARTIAL:
+            self._bars.error(f"{run.job}: partial, in {took}: {_stored(run)}; {run.error}")
         elif run.outcome is Outcome.SKIPPED:
             self._bars.error(f"{run.job}: skipped: {run.error}", run.hint)
         else:
             self._bars.error(f"{run.job}: failed: {run.error}", run.hint)
 
 
-def _name(event: Doing | Dumping | Progress) -> str:
+def _stored(run: Run) -> str:
+    dumped = f"{render.human_size(run.dumped)} dumped, " if run.dumped is not None else ""
+    what = f"as {run.manifest.id}" if run.manifest else f"of {len(run.manifests)} databases"
+    return f"{dumped}{render.human_size(run.stored or 0)} stored {what}"
+
+
+def _name(event: Doing | Dumping | Progress | DatabaseEnded) -> str:
     return f"{event.job}/{event.database}" if event.database else event.job

@@ -93,6 +93,11 @@ class ServerOptions(EngineOptions):
         return self.model_copy(update={"name": name, "names": (), "exclude": (), "parallel": 1})
 
     @property
+    def shown(self) -> str:
+        """The database, or the patterns that several are chosen by."""
+        return self.name or ",".join(self.names)
+
+    @property
     def server(self) -> str:
         return server_named(self.host)
 

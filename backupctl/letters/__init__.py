@@ -7,7 +7,7 @@ from backupctl.letters.facts import Day, Facts, Good, JobDay, Place
 from backupctl.letters.html import html
 from backupctl.letters.letter import Letter
 from backupctl.letters.of_day import of_day
-from backupctl.letters.of_run import good_of, kind_of, of_run
+from backupctl.letters.of_run import kind_of, of_run
 from backupctl.letters.others import of_stale, sample
 from backupctl.letters.plain import plain
 from backupctl.notifiers.base import Message
@@ -22,7 +22,6 @@ __all__ = [
     "about_run",
     "about_sample",
     "about_stale",
-    "good_of",
     "kind_of",
 ]
 

@@ -16,6 +16,7 @@ OUTPUT_LINES = 20
 OUTPUT_LENGTH = 4000
 LONGEST_HEADLINE = 300
 MOST_WARNINGS = 10
+MOST_DATABASES = 50
 
 _WORDS = {
     Outcome.FAILED: ("FAILED", Tone.BAD),
@@ -67,8 +68,9 @@ def _about(run: Run, facts: Facts, kind: Kind) -> str:
         return facts.drift[0]
     if kind is Kind.RECOVERY:
         return f"backed up again, after {_runs(facts.failed_before)} that failed"
-    if run.manifest is not None and run.outcome is Outcome.SUCCEEDED:
-        return f"{measures.size(good_of(run.manifest).stored)} stored in {measures.duration(run.seconds)}"
+    if run.outcome is Outcome.SUCCEEDED and run.stored is not None:
+        of = "" if run.manifest else f" of {len(run.manifests)} databases"
+        return f"{measures.size(run.stored)} stored{of} in {measures.duration(run.seconds)}"
     return run.error or f"the run was {run.outcome.value}"
 
 
@@ -83,8 +85,8 @@ def _parts(run: Run, facts: Facts, tone: Tone) -> list[Part]:
     parts.append(Rows(tuple(_rows(run, facts))))
     if output := _end_of(facts.output):
         parts.append(Listing("The last lines of the tool's output", output))
-    if run.manifest is not None:
-        parts += _restoring(run.manifest, facts)
+    if run.manifests:
+        parts += _restoring(run.manifests[0], facts)
     elif run.outcome in (Outcome.FAILED, Outcome.INTERRUPTED):
         parts.append(Listing("What there is to restore", f"{_command(facts)} list {shlex.quote(facts.job)}"))
     return parts
@@ -95,6 +97,8 @@ def _drifts(run: Run, facts: Facts) -> list[Part]:
     if not facts.drift:
         return []
     told = facts.drift if kind_of(run, facts) is not Kind.DRIFT else facts.drift[1:]
+    if not any(manifest.drift for manifest in run.manifests):
+        return _warnings(told)  # a database has gone: there is no backup to accept
     return [
         *_warnings(told),
         Says("Nothing older is removed until someone has looked."),
@@ -126,14 +130,16 @@ def _recovering(facts: Facts, run: Run) -> list[Part]:
 
 def _rows(run: Run, facts: Facts) -> list[tuple[str, str]]:
     zone = facts.place.zone
-    rows = [("Job", facts.job), ("Database", f"{facts.target} ({_software(run.manifest, facts)})")]
+    rows = [("Job", facts.job), ("Database", f"{facts.target} ({_software(next(iter(run.manifests), None), facts)})")]
     rows += [("Began", measures.moment(run.started_at, zone)), ("Took", measures.duration(run.seconds))]
-    if run.manifest is not None:
-        rows += _sizes(good_of(run.manifest), facts.last_good)
+    if run.stored is not None:
+        rows += _sizes(Good(run.started_at, run.stored, run.dumped), facts.last_good)
     rows.append(("Storage", run.location))
-    if run.manifest is not None:
+    if run.manifest is not None and not run.failures:
         rows += [("Stored as", artifact.key) for artifact in run.manifest.artifacts]
         rows.append(("Backup", run.manifest.id))
+    else:
+        rows += _each(run)
     rows.append(("Last good", _before(run, facts)))
     if facts.next_run_at is not None:
         rows.append(("Next run", measures.clock(facts.next_run_at, zone)))
@@ -144,14 +150,16 @@ def _software(manifest: Manifest | None, facts: Facts) -> str:
     return f"{facts.engine} {manifest.server_version}".strip() if manifest else facts.engine
 
 
-def good_of(manifest: Manifest) -> Good:
-    """The backup's time and its bytes, all artifacts together."""
-    dumped = [artifact.dump_size for artifact in manifest.artifacts if artifact.dump_size is not None]
-    return Good(
-        manifest.started_at,
-        sum(artifact.size for artifact in manifest.artifacts),
-        sum(dumped) if len(dumped) == len(manifest.artifacts) else None,
-    )
+def _each(run: Run) -> list[tuple[str, str]]:
+    """What came of each of several databases, those without a backup first."""
+    failed = [(name, f"no backup: {measures.one_line(why, LONGEST_HEADLINE)}") for name, why in run.failures.items()]
+    made = [
+        (one.database, f"{measures.size(sum(artifact.size for artifact in one.artifacts))} as {one.id}")
+        for one in run.manifests
+    ]
+    rows = [*failed, *made]
+    left = len(rows) - MOST_DATABASES
+    return rows if left <= 0 else [*rows[:MOST_DATABASES], ("And more", f"{left} databases")]
 
 
 def _sizes(made: Good, before: Good | None) -> list[tuple[str, str]]:
@@ -189,6 +197,12 @@ def _command(facts: Facts) -> str:
 def _restoring(manifest: Manifest, facts: Facts) -> list[Part]:
     command, job = _command(facts), shlex.quote(facts.job)
     into = shlex.quote(_restored(manifest))
+    if manifest.databases:
+        which = f"--database {shlex.quote(manifest.database)}"
+        return [
+            Listing("To check them", f"{command} verify {job}"),
+            Listing("To restore one beside the original", f"{command} restore {job} {which} --into {into}"),
+        ]
     return [
         Listing("To check it", f"{command} verify {job} {manifest.id}"),
         Listing("To restore it beside the original", f"{command} restore {job} {manifest.id} --into {into}"),

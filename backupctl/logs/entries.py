@@ -11,6 +11,7 @@ from backupctl.events import (
     Alarm,
     ClockChanged,
     CutOff,
+    DatabaseEnded,
     Doing,
     Dumping,
     Ended,
@@ -94,7 +95,7 @@ class Narrator:
             case Dumping():
                 self._progress_at[event.job] = self._monotonic() + self._progress_every_s
                 return _dumping(event)
-            case Waiting() | Started() | Doing() | Retrying() | Warned() | Pruned() | Finished():
+            case Waiting() | Started() | Doing() | Retrying() | Warned() | Pruned() | DatabaseEnded() | Finished():
                 return _of_a_job(event)
             case Ended():
                 return None  # its Finished has said it all
@@ -109,7 +110,9 @@ class Narrator:
         return True
 
 
-def _of_a_job(event: Waiting | Started | Doing | Retrying | Warned | Pruned | Finished) -> Entry | None:
+def _of_a_job(
+    event: Waiting | Started | Doing | Retrying | Warned | Pruned | DatabaseEnded | Finished,
+) -> Entry | None:
     match event:
         case Waiting():
             return Entry("waiting", "{job}: waits, {why}", {"why": event.why})
@@ -118,11 +121,13 @@ def _of_a_job(event: Waiting | Started | Doing | Retrying | Warned | Pruned | Fi
         case Started():
             return Entry("started", "{job}: {target} to {location}", _started(event))
         case Doing():
-            return Entry("doing", "{job}: {doing}", {"doing": event.text})
+            return Entry("doing", "{job}: {doing}", {"doing": event.text} | _told({"database": event.database}))
         case Warned():
             return Entry("warning", "{job}: {warning}", {"warning": event.text}, logging.WARNING)
         case Pruned():
             return _pruned(event)
+        case DatabaseEnded():
+            return _database_ended(event)
         case Finished():
             return _finished(event.run)
 
@@ -203,16 +208,19 @@ def _started(event: Started) -> dict[str, Any]:
 
 def _dumping(event: Dumping) -> Entry:
     what = "dumping with {client}" if event.role == DUMP_ROLE else "dumping {role} with {client}"
-    values = {"role": event.role, "client": event.client, "server_version": event.server_version}
+    what += ", server {server_version}" if event.server_version else ""
+    values = _told({"role": event.role, "client": event.client, "server_version": event.server_version})
+    values |= _told({"database": event.database})
     if event.size_estimate is None:
-        return Entry("dumping", f"{{job}}: {what}, server {{server_version}}", values)
+        return Entry("dumping", f"{{job}}: {what}", values)
     values |= {"about": human_size(event.size_estimate)}
     sizes = {"bytes_expected": event.size_estimate}
-    return Entry("dumping", f"{{job}}: {what}, server {{server_version}}, about {{about}}", values | sizes)
+    return Entry("dumping", f"{{job}}: {what}, about {{about}}", values | sizes)
 
 
 def _progress(event: Progress) -> Entry:
     values = {"role": event.role, "dump_bytes": event.dumped, "bytes": event.stored}
+    values |= _told({"database": event.database})
     sizes = {"dumped": human_size(event.dumped), "stored": human_size(event.stored)}
     return Entry("progress", "{job}: {dumped} dumped, {stored} stored", values | sizes)
 
@@ -240,8 +248,10 @@ def _finished(run: Run) -> Entry:
             "hint": run.hint,
         }
     )
-    if run.manifest is not None:
+    if run.outcome is Outcome.SUCCEEDED:
         return _backed_up(run, values)
+    if run.manifests:
+        return _partly(run, values)
     if run.outcome is Outcome.CANCELLED:
         return Entry("finished", "{job}: cancelled; nothing was stored", values, logging.WARNING)
     values = {"error": "nobody knows why"} | values
@@ -251,17 +261,34 @@ def _finished(run: Run) -> Entry:
 
 
 def _backed_up(run: Run, values: dict[str, Any]) -> Entry:
-    assert run.manifest is not None
-    artifacts = run.manifest.artifacts
-    stored, dumped = sum(one.size for one in artifacts), [one.dump_size for one in artifacts]
-    values |= {"took": human_duration(run.seconds), "stored": human_size(stored), "bytes": stored}
-    values |= {"backup_id": run.manifest.id, "database": run.manifest.database, "engine": run.manifest.engine}
-    ending = "{stored} stored as {backup_id}"
-    known = sum(size for size in dumped if size is not None)
-    if None not in dumped:
-        values |= {"dumped": human_size(known), "dump_bytes": known}
-        ending = "{dumped} dumped, " + ending
+    values |= {"took": human_duration(run.seconds)} | _stored(run)
+    ending = "{dumped} dumped, {stored} stored" if run.dumped is not None else "{stored} stored"
+    if run.manifest:
+        manifest, ending = run.manifest, ending + " as {backup_id}"
+        values |= {"backup_id": manifest.id, "database": manifest.database, "engine": manifest.engine}
+    else:
+        ending += " of {databases} databases"
     return Entry("finished", "{job}: {outcome} in {took}: " + ending, values)
+
+
+def _partly(run: Run, values: dict[str, Any]) -> Entry:
+    values |= {"took": human_duration(run.seconds)} | _stored(run) | {"failed_databases": list(run.failures)}
+    return Entry("finished", "{job}: {outcome} in {took}: {error}", values, logging.ERROR)
+
+
+def _stored(run: Run) -> dict[str, Any]:
+    stored, dumped = run.stored or 0, run.dumped
+    values: dict[str, Any] = {"stored": human_size(stored), "bytes": stored, "databases": len(run.manifests)}
+    return values if dumped is None else values | {"dumped": human_size(dumped), "dump_bytes": dumped}
+
+
+def _database_ended(event: DatabaseEnded) -> Entry:
+    values = _told({"database": event.database, "error": event.error, "hint": event.hint})
+    if event.manifest is None:
+        return Entry("database-ended", "{job}: {database} failed: {error}", values, logging.ERROR)
+    size = event.manifest.dump.size
+    values |= {"backup_id": event.manifest.id, "stored": human_size(size), "bytes": size}
+    return Entry("database-ended", "{job}: {database}: {stored} stored as {backup_id}", values)
 
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:

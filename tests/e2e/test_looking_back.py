@@ -24,6 +24,7 @@ HISTORY_KEYS = [
     "finished_at",
     "outcome",
     "backup_id",
+    "backups",
     "error",
     "hint",
 ]

@@ -32,7 +32,7 @@ def run(
     """A run of ten seconds; a good one with its backup, any other with an error and a hint."""
     made = Run(run_id, job, trigger, due_at, outcome, at, at + timedelta(seconds=10), "/backups")
     if outcome in (Outcome.SUCCEEDED, Outcome.PARTIAL):
-        return replace(made, manifest=manifest(run_id, job, at))
+        return replace(made, manifests=(manifest(run_id, job, at),))
     return replace(made, error="the server went away", hint="look at it")
 
 

@@ -57,6 +57,7 @@ def test_a_run_is_a_row_with_all_that_is_known_of_it(told: Told) -> None:
         stored=300,
         backup_id="one",
         host=os.uname().nodename,
+        backups=1,
     )
     assert row.started_at.utcoffset() == timedelta(0)
 

@@ -43,7 +43,15 @@ def test_the_stored_schema_is_what_the_models_say() -> None:
 
 def test_the_example_is_valid_and_names_its_schema(example: Path) -> None:
     configuration = config.load(example, environ=VARIABLES)
-    assert [job.name for job in configuration.jobs] == ["notes", "shop", "berlin", "forum", "wiki", "archive"]
+    assert [job.name for job in configuration.jobs] == [
+        "notes",
+        "shop",
+        "berlin",
+        "forum",
+        "wiki",
+        "tenants",
+        "archive",
+    ]
     first = EXAMPLE.read_text().splitlines()[0]
     assert (ROOT / first.removeprefix("# yaml-language-server: $schema=")).is_file()
 

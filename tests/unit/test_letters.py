@@ -88,7 +88,7 @@ def test_a_success_tells_times_in_the_jobs_zone_sizes_and_how_they_changed() -> 
 
 def test_a_success_says_how_to_check_and_restore_it_as_a_shell_takes_it() -> None:
     facts = replace(FACTS, place=replace(PLACE, config="/srv/my jobs.yaml"))
-    run = replace(GOOD_RUN, manifest=manifest().model_copy(update={"database": "shop; rm -rf"}))
+    run = replace(GOOD_RUN, manifests=(manifest().model_copy(update={"database": "shop; rm -rf"}),))
     lines = [line.strip() for line in about_run(run, facts).text.splitlines()]
     assert "backupctl -f '/srv/my jobs.yaml' verify shop 20260301T033000Z-4f2a91" in lines
     restore = "backupctl -f '/srv/my jobs.yaml' restore shop 20260301T033000Z-4f2a91 --into 'shop; rm -rf_restored'"
@@ -97,13 +97,13 @@ def test_a_success_says_how_to_check_and_restore_it_as_a_shell_takes_it() -> Non
 
 def test_a_file_of_sqlite_is_restored_beside_the_original() -> None:
     made = manifest().model_copy(update={"engine": "sqlite", "database": "/srv/notes.sqlite"})
-    assert "--into notes_restored.sqlite" in about_run(replace(GOOD_RUN, manifest=made), FACTS).text
+    assert "--into notes_restored.sqlite" in about_run(replace(GOOD_RUN, manifests=(made,)), FACTS).text
 
 
 def test_sizes_are_those_of_all_artifacts_and_one_that_is_not_known_is_not_told() -> None:
     extra = Artifact(role="globals", key="globals", size=10 << 20, sha256=None, dump_size=None, dump_sha256=None)
     made = manifest().model_copy(update={"artifacts": (*manifest().artifacts, extra)})
-    text = about_run(replace(GOOD_RUN, manifest=made), replace(FACTS, last_good=None)).text
+    text = about_run(replace(GOOD_RUN, manifests=(made,)), replace(FACTS, last_good=None)).text
     assert "Stored:      320.0 MiB\n" in text
     assert "Dumped:" not in text
     assert "Last good:   none before this run" in text

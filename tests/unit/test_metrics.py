@@ -64,7 +64,18 @@ def run(
 ) -> Run:
     ended = NOW + timedelta(seconds=seconds)
     manifest = backup(job) if outcome is Outcome.SUCCEEDED else None
-    return Run("id", job, trigger, None, outcome, NOW, ended, "disk", manifest=manifest, error="a secret")
+    return Run(
+        "id",
+        job,
+        trigger,
+        None,
+        outcome,
+        NOW,
+        ended,
+        "disk",
+        manifests=(manifest,) if manifest else (),
+        error="a secret",
+    )
 
 
 def backup(job: str, globals_size: int | None = 100) -> Manifest:
@@ -132,7 +143,7 @@ def test_the_last_run_and_the_last_backup_are_told_apart(place: Place) -> None:
 
 
 def test_a_size_that_is_not_known_is_not_told(place: Place) -> None:
-    place.tell(Finished("shop", replace(run("shop"), manifest=backup("shop", globals_size=None))))
+    place.tell(Finished("shop", replace(run("shop"), manifests=(backup("shop", globals_size=None),))))
     assert place["last_backup_dumped_bytes{job=shop}"] is None
     assert place["last_backup_stored_bytes{job=shop}"] == 1010
 

@@ -150,7 +150,7 @@ def test_drift_is_told_to_whoever_hears_of_failures(desk: Callable[..., Desk]) -
     one = desk(more="notify_on: [failure]")
     good = run("1")
     assert good.manifest
-    drifted = replace(good, manifest=good.manifest.model_copy(update={"drift": ("table x is gone",)}))
+    drifted = replace(good, manifests=(good.manifests[0].model_copy(update={"drift": ("table x is gone",)}),))
     (message,) = one.tell(drifted, warnings=("table x is gone", "a table is not transactional"))
     assert message.kind is Kind.DRIFT
     assert message.text.count("table x is gone") == 1

@@ -70,7 +70,7 @@ def test_a_backup_from_the_future_is_not_the_newest() -> None:
     [
         (Outcome.FAILED, Outcome.FAILED, True),
         (Outcome.INTERRUPTED, Outcome.INTERRUPTED, True),
-        (Outcome.PARTIAL, Outcome.PARTIAL, False),
+        (Outcome.PARTIAL, Outcome.PARTIAL, True),
         (Outcome.CANCELLED, Outcome.SUCCEEDED, False),
         (Outcome.CANCELLED, Outcome.FAILED, True),
         (None, None, False),

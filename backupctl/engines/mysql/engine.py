@@ -51,7 +51,7 @@ class MysqlEngine(Engine):
 
     @property
     def target(self) -> str:
-        return f"{self._connection.server}/{self._options.name}"
+        return f"{self._connection.server}/{self._options.shown}"
 
     def preflight(self) -> Preflight:
         options = self._options

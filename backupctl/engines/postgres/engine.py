@@ -53,7 +53,7 @@ class PostgresEngine(Engine):
 
     @property
     def target(self) -> str:
-        return f"{self._connection.server}/{self._options.name}"
+        return f"{self._connection.server}/{self._options.shown}"
 
     def preflight(self) -> Preflight:
         psql = Psql(str(self._clients.any("psql").program), self._connection, self._options.name)
