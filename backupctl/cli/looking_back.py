@@ -112,7 +112,8 @@ def status(
     """Show how every job stands: its last good backup, its last run, its next.
 
     A job is stale when its newest good backup is older than max_age, or than twice the longest time between two of
-    its runs in a year. It is failing when its last run failed, left a database out or was cut off, or when its storage cannot be read.
+    its runs in a year; where it has several databases, it goes by the one that was left behind. It is failing when its
+    last run failed, left a database out or was cut off, or when its storage cannot be read.
 
     Exit: 0 all is well, 1 a job is stale or failing, or what became of the runs is not known.
     """

@@ -34,6 +34,8 @@ class Interpolation:
 
     environ: Mapping[str, str]
     folder: Path
+    used: dict[str, str] = field(default_factory=dict)
+    """What was put in so far, by the name of its variable or the path of its file."""
     _files: dict[str, str] = field(default_factory=dict)
 
     def expand(self, text: str) -> tuple[str, list[Missing]]:
@@ -59,9 +61,10 @@ class Interpolation:
             return "$"
         if match["broken"]:
             raise Missing("this ${ begins no reference", "write ${NAME}, ${NAME:-default}, or $${ for the characters")
-        if match["file"]:
-            return self._file(match["file"])
-        return self._variable(match["name"], match["how"], match["rest"] or "")
+        name = match["file"] or match["name"]
+        value = self._file(name) if match["file"] else self._variable(name, match["how"], match["rest"] or "")
+        self.used[name] = value
+        return value
 
     def _variable(self, name: str, how: str | None, rest: str) -> str:
         if "${" in rest:

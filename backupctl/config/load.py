@@ -10,13 +10,15 @@ from backupctl.config.assemble import Overrides, Wanted, assemble
 from backupctl.config.check import Check
 from backupctl.config.interpolate import Interpolation
 from backupctl.config.schema import JobEntry, JobsFile
-from backupctl.config.source import Source
+from backupctl.config.source import Source, is_secret
 from backupctl.config.tree import Fault, Node, Unreadable, compose
 from backupctl.config.tree import Mapping as MappingNode
 from backupctl.config.values import INLINE, Config, Job, unknown_job
 from backupctl.errors import UsageError
 
 STATE_VARIABLE = "BACKUPCTL_STATE_DIR"
+# A shorter value of a field that is no secret's would be masked in the middle of words.
+_LEAST_SECRET = 4
 _SYSTEM_STATE = Path("/var/lib/backupctl")
 
 
@@ -49,7 +51,8 @@ def load(
         root, faults = _parsed(source)
         told = jobs is None and database if telling is None else telling
         wanted = Wanted(jobs, database, told, schedule_only, overrides or {})
-        assembly = assemble(root, Interpolation(variables, folder), wanted)
+        interpolation = Interpolation(variables, folder)
+        assembly = assemble(root, interpolation, wanted)
         check = Check(assembly, folder)
         model = check.model()
         faults += [*assembly.faults, *check.faults]
@@ -58,7 +61,11 @@ def load(
         for name in jobs or ():
             if name not in assembly.names:
                 raise unknown_job(name, assembly.names)
-        return _config(model, variables)
+        # A secret may be in a field of any name: in an argument, in a URL. What it comes from has a telling one.
+        named = frozenset(
+            value for name, value in interpolation.used.items() if is_secret(name) and len(value) >= _LEAST_SECRET
+        )
+        return _config(model, variables, named)
 
 
 @contextmanager
@@ -87,7 +94,7 @@ def _parsed(source: Source) -> tuple[MappingNode, list[Fault]]:
     return root, faults
 
 
-def _config(model: JobsFile, environ: Mapping[str, str]) -> Config:
+def _config(model: JobsFile, environ: Mapping[str, str], secrets: frozenset[str]) -> Config:
     return Config(
         version=model.version,
         timezone=model.timezone,
@@ -101,6 +108,7 @@ def _config(model: JobsFile, environ: Mapping[str, str]) -> Config:
         seq=model.seq,
         storages=dict(model.storages),
         jobs=tuple(_job(entry, model) for entry in model.jobs),
+        secrets=secrets,
     )
 
 

@@ -72,6 +72,8 @@ class Config:
     seq: Seq | None
     storages: Mapping[str, StorageOptions]
     jobs: tuple[Job, ...]
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What came from variables and files that are named as secrets, wherever it is used."""
 
     def job(self, name: str) -> Job:
         """Raises UsageError when there is no such job."""
@@ -86,6 +88,7 @@ class Config:
         return Redactor(self._secrets())
 
     def _secrets(self) -> Iterator[str]:
+        yield from self.secrets
         models: list[BaseModel | None] = [self.email, self.seq, *self.storages.values()]
         for job in self.jobs:
             models += [job.database, job.storage]

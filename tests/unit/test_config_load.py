@@ -293,3 +293,17 @@ def test_ten_thousand_jobs_are_read(files: Files) -> None:
         f"  - {{name: job{number}, database: {{type: sqlite, path: x}}, storage: disk}}\n" for number in range(10_000)
     )
     assert len(files.load(text).jobs) == 10_001
+
+
+def test_what_comes_from_a_variable_with_a_secrets_name_is_masked_wherever_it_is_used(files: Files) -> None:
+    text = """\
+        version: 1
+        jobs:
+          - name: events
+            database:
+              type: command
+              dump: [mongodump, --archive, "--uri=mongodb://backup:${MONGO_PASSWORD}@${MONGO_HOST}"]
+            storage: {type: local, path: backups}
+        """
+    redact = files.load(text, environ={"MONGO_PASSWORD": "hunter22", "MONGO_HOST": "mongo1"}).redactor
+    assert redact("mongodb://backup:hunter22@mongo1: no route") == "mongodb://backup:***@mongo1: no route"

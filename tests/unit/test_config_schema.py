@@ -24,6 +24,7 @@ VARIABLES = {
     "SHOP_DB_PASSWORD": "e",
     "FORUM_DB_PASSWORD": "g",
     "TENANTS_DB_PASSWORD": "h",
+    "REDIS_PASSWORD": "i",
     "NTFY_TOPIC": "h",
     "SHOP_CHECK": "i",
 }
@@ -50,6 +51,7 @@ def test_the_example_is_valid_and_names_its_schema(example: Path) -> None:
         "forum",
         "wiki",
         "tenants",
+        "sessions",
         "archive",
     ]
     first = EXAMPLE.read_text().splitlines()[0]
