@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from backupctl.storages.s3 import S3Storage
 from backupctl.storages.s3.bucket import Bucket
 from backupctl.storages.s3.options import S3Options
 from backupctl.storages.s3.parts import PartPlan
+from backupctl.storages.s3.patience import LONG
 from backupctl.storages.s3.upload import Upload
 from tests.contract.http_tampering import AnswerLoser, Damager
 from tests.contract.storage_sources import METADATA, PART, Failing, die, noise, read_all
@@ -28,7 +30,7 @@ FOR_EVER = 1_000_000
 @pytest.fixture(autouse=True)
 def _short_outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is waited for a shorter time than users would want."""
-    monkeypatch.setattr("backupctl.storages.s3.upload._OUTAGE_WAITS_S", (0.2, 0.2))
+    monkeypatch.setattr(S3Storage, "patience", replace(LONG, outage_waits_s=(0.2, 0.2)))
 
 
 def options_of(server: S3Server, **changes: object) -> S3Options:
@@ -162,7 +164,7 @@ def test_a_store_that_is_killed_mid_upload_fails_the_put_and_lists_nothing_after
 def test_a_cancelled_put_does_not_wait_for_a_store_that_is_out_of_order(
     s3_server: S3Server, faults: HttpFaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backupctl.storages.s3.upload._OUTAGE_WAITS_S", (3600,))
+    monkeypatch.setattr(S3Storage, "patience", replace(LONG, outage_waits_s=(3600,)))
     storage = storage_of(s3_server, endpoint_url=faults.endpoint_url)
     faults.fail(FOR_EVER, matches=is_part)
     cancel = Cancellation()

@@ -17,6 +17,7 @@ from typing import Any, Self
 assert Path("/proc/thread-self/children").exists(), "the kernel must tell the children of a process"
 
 COMMAND = Path(sys.executable).with_name("backupctl")
+IMPATIENT = Path(__file__).with_name("impatient.py")
 TIMEOUT_S = 120
 
 
@@ -41,6 +42,8 @@ class Workplace:
         self.state = folder / "state"
         self.secrets: dict[str, str] = {}
         self.seen_in_children: set[str] = set()
+        self.is_patient = True
+        """Whether a store that is out of order is waited for as long as users want it: most of a minute."""
 
     def write(self, yaml: str) -> None:
         (self.folder / "jobs.yaml").write_text(yaml)
@@ -82,9 +85,10 @@ class Running:
     def __init__(self, place: Workplace, args: tuple[str, ...], env: Mapping[str, str] | None) -> None:
         self._place = place
         self.children: set[int] = set()
+        self._program = [str(COMMAND)] if place.is_patient else [sys.executable, str(IMPATIENT)]
         self._messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- lives as long as the command
         self.process = subprocess.Popen(
-            [str(COMMAND), *args],
+            [*self._program, *args],
             cwd=place.folder,
             env=place.environment(env),
             stdin=subprocess.PIPE,
@@ -140,7 +144,7 @@ class Running:
             for pid in _descendants(self.process.pid):
                 self.children.add(pid)
                 environ, cmdline = _read(pid, "environ"), _read(pid, "cmdline")
-                if str(COMMAND).encode() in cmdline:
+                if self._program[-1].encode() in cmdline:
                     continue  # between fork and exec a child still looks like its parent
                 for name, secret in self._place.secrets.items():
                     if secret.encode() in environ + cmdline:

@@ -243,6 +243,7 @@ def test_a_store_that_goes_on_failing_gets_nothing(
     place: Workplace, server: PostgresServer, weed_server: WeedServer, http_faults: Callable[[str], HttpFaults]
 ) -> None:
     proxy = http_faults(weed_server.endpoint_url)
+    place.is_patient = False
     _job(place, server, s3_storage(place, weed_server, endpoint_url=proxy.endpoint_url))
     proxy.fail(10_000, matches=lambda line: line.startswith("PUT"))
     ended = place.run("run-once", "shop")

@@ -153,6 +153,7 @@ def table_is_altered_during_the_dump(strike: Strike) -> None:
 
 
 def store_is_killed(strike: Strike) -> None:
+    strike.place.is_patient = False
     strike.store = strike.own_store()
     proxy = strike.tcp_proxy("127.0.0.1", strike.store.port)
     proxy.to_server = Fault(stall_after=strike.dice.randrange(20_000, DUMP_BYTES // 2))
@@ -185,6 +186,7 @@ def store_answers_500_for_a_while(strike: Strike) -> None:
 
 
 def store_always_answers_500(strike: Strike) -> None:
+    strike.place.is_patient = False
     proxy = strike.http_faults(strike.store.endpoint_url)
     strike.job(endpoint_url=proxy.endpoint_url)
     proxy.fail(100_000, status=500, matches=_writes)

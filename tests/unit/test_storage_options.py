@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from backupctl.storages.r2 import R2Options
 from backupctl.storages.s3 import S3Storage
-from backupctl.storages.s3.client import Patience, connect
+from backupctl.storages.s3.client import connect
 from backupctl.storages.s3.options import S3Options
+from backupctl.storages.s3.patience import LONG
 
 KEYS = {"access_key_id": "AKIA", "secret_access_key": "hush-hush"}
 
@@ -142,7 +143,7 @@ def test_r2_has_nothing_that_it_does_not_know(name: str) -> None:
     ],
 )
 def test_the_bucket_is_named_where_addressing_says(changes: dict[str, Any], host: str, path: str) -> None:
-    client = connect(s3(**KEYS, **changes).settings(), Patience.LONG)
+    client = connect(s3(**KEYS, **changes).settings(), LONG)
     url = client.generate_presigned_url("get_object", Params={"Bucket": "company-backups", "Key": "key"})
     assert (urlsplit(url).hostname, urlsplit(url).path) == (host, path)
 

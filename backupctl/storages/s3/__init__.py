@@ -9,6 +9,7 @@ from backupctl.cancel import Cancellation
 from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.storages.s3.options import BucketOptions, S3Options
 from backupctl.storages.s3.parts import plan_parts
+from backupctl.storages.s3.patience import LONG, Patience
 from backupctl.stream import Reader
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class S3Storage(Storage):
     """Artifacts as objects of a bucket, sent in parts through bounded memory."""
 
     Options: ClassVar[type[BucketOptions]] = S3Options
+    patience: ClassVar[Patience] = LONG
 
     def __init__(self, options: BucketOptions) -> None:
         self._settings = options.settings()
@@ -77,4 +79,4 @@ class S3Storage(Storage):
     def _bucket(self) -> "Bucket":
         from backupctl.storages.s3.bucket import Bucket
 
-        return Bucket(self._settings)
+        return Bucket(self._settings, self.patience)

@@ -12,9 +12,10 @@ from urllib.parse import quote
 from backupctl.errors import StorageError
 from backupctl.storages.base import StoredObject
 from backupctl.storages.s3.background import Body, Halt
-from backupctl.storages.s3.client import Patience, connect
+from backupctl.storages.s3.client import connect
 from backupctl.storages.s3.errors import code_of, storage_errors
 from backupctl.storages.s3.options import BucketSettings
+from backupctl.storages.s3.patience import LONG, SHORT, Patience
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -55,18 +56,18 @@ class Fetched:
 class Bucket:
     """One bucket, through one client; several threads may use it at once."""
 
-    def __init__(self, settings: BucketSettings, patience: Patience = Patience.LONG) -> None:
+    def __init__(self, settings: BucketSettings, patience: Patience = LONG) -> None:
         self._settings = settings
-        self._patience = patience
+        self.patience = patience
         self._name = settings.bucket
 
     @cached_property
     def _client(self) -> "S3Client":
-        return connect(self._settings, self._patience)
+        return connect(self._settings, self.patience)
 
     def impatient(self) -> "Bucket":
         """The same bucket, for cleaning up while somebody waits: short time-outs, nothing tried twice."""
-        return Bucket(self._settings, Patience.SHORT)
+        return Bucket(self._settings, SHORT)
 
     def probe(self, prefix: str) -> None:
         """See whether the bucket lets us list: a HEAD would be answered by a status without the reason."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# An upload of hours outlives a restart of the store; botocore (1.44) gives up within a second.
-_OUTAGE_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 _GRACE_S = 5.0  # how long a run that was cancelled waits for requests that are under way
 _LISTING_LAGS_S = (0.2, 1.0, 3.0)  # some stores list a new object only after a moment
 
@@ -135,7 +133,7 @@ class Upload:
         """The request, tried again for a while when the store is out of order."""
 
         def try_on() -> T:
-            for pause in _OUTAGE_WAITS_S:
+            for pause in self._bucket.patience.outage_waits_s:
                 try:
                     return request()
                 except StorageError as error:
