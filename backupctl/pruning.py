@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from backupctl.cancel import Cancellation
 from backupctl.errors import BackupctlError, StorageError
+from backupctl.listing import Backup, Listing
 from backupctl.model import Manifest
-from backupctl.repository import Backup, Listing, Repository
+from backupctl.repository import Repository
 from backupctl.retention import Candidate, Decision, Plan, Retention, plan
 from backupctl.storages.base import StoredObject, Unfinished
 

@@ -2,86 +2,25 @@
 
 import json
 import platform
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from io import BytesIO
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from backupctl.beside import each
 from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.journal import Intent
+from backupctl.keys import Keys, in_key, last_part
+from backupctl.listing import Backup, Listing, problem_of
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
 from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
 
 LATEST = "latest"
-ACCEPTED_SUFFIX = ".accepted.json"
 _MANIFEST_READERS = 8
 _MANIFEST_MOST_BYTES = 16 << 20
-# A file name has at most 255 bytes, of which time, digits and suffixes take up to 60; the manifest has the whole name.
-_DATABASE_MOST_CHARACTERS = 180
-# What `artifact_key` makes, below the job's folder; the stem is what all artifacts of one backup share.
-_OURS = re.compile(r"(?P<stem>\d{8}/[\w.%-]+_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6})(\.[A-Za-z0-9]+)+", re.ASCII)
-
-
-# What follows the database's name in a stem, and a backup's id.
-_STARTED = re.compile(r"_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6}$")
-_ID = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-
-
-@dataclass(frozen=True)
-class Backup:
-    """A manifest as it was found on the storage; `problem` says why it is not a backup, None that it is one."""
-
-    manifest: Manifest
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a job has on its storage, the newest first, and the keys of manifests that could not be read.
-
-    `unnamed` are finished objects that look like artifacts of the job and belong to no manifest.
-    """
-
-    backups: tuple[Backup, ...]
-    unreadable: Mapping[str, str]
-    unnamed: tuple[StoredObject, ...] = ()
-    accepted: Mapping[str, str] = field(default_factory=dict)
-    """Of each database, as its keys name it, the id of the newest backup whose drift somebody accepted."""
-
-    @property
-    def drifted(self) -> tuple[Manifest, ...]:
-        """Good backups that hold much less than those before them, and that nobody has accepted; the newest first."""
-        return tuple(
-            manifest
-            for manifest in self.good
-            if manifest.drift and manifest.id > self.accepted.get(_in_key(manifest.database), "")
-        )
-
-    @property
-    def whole_at(self) -> tuple[datetime, ...]:
-        """When the job had a good backup of all its databases; where it has several, the newest such moment alone.
-
-        They are those of the newest run: one that has gone from the server since is not waited for.
-        """
-        good = self.good
-        if not good or not good[0].databases:
-            return tuple(manifest.started_at for manifest in good)
-        newest = {manifest.database: manifest.started_at for manifest in reversed(good)}
-        moments = [newest.get(database) for database in good[0].databases]
-        known = [moment for moment in moments if moment is not None]
-        return (min(known),) if len(known) == len(moments) else ()
-
-    @property
-    def good(self) -> tuple[Manifest, ...]:
-        """Backups whose artifacts are all there with the sizes that their manifests say."""
-        return tuple(backup.manifest for backup in self.backups if backup.problem is None)
 
 
 class Repository:
@@ -90,7 +29,7 @@ class Repository:
     def __init__(self, job: str, storage: Storage, zone: ZoneInfo) -> None:
         self._job = job
         self._storage = storage
-        self._zone = zone
+        self._keys = Keys(f"{storage.prefix}{job}/", zone)
 
     @property
     def location(self) -> str:
@@ -100,12 +39,11 @@ class Repository:
     @property
     def folder(self) -> str:
         """What the keys of this job begin with, and no other job's."""
-        return f"{self._storage.prefix}{self._job}/"
+        return self._keys.folder
 
     def artifact_key(self, backup_id: BackupId, database: str, suffix: str) -> str:
         """The key that DESIGN promises; date and time in the job's zone, with its offset."""
-        local = backup_id.started_at.astimezone(self._zone)
-        return f"{self.folder}{local:%Y%m%d}/{_in_key(database)}_{local:%Y%m%dT%H%M%S%z}_{backup_id.digits}{suffix}"
+        return self._keys.artifact(backup_id, database, suffix)
 
     def put(
         self,
@@ -182,11 +120,14 @@ class Repository:
         keys = [key for key in objects if key.endswith(MANIFEST_SUFFIX)]
         read = each(self._read_manifest, keys, _MANIFEST_READERS)
         found = [manifest for manifest in read if isinstance(manifest, Manifest)]
-        backups = [Backup(manifest, _problem(manifest, objects)) for manifest in found]
+        backups = [Backup(manifest, problem_of(manifest, objects)) for manifest in found]
         backups.sort(key=lambda backup: (backup.manifest.started_at, backup.manifest.id), reverse=True)
         unreadable = {key: problem for key, problem in zip(keys, read, strict=True) if isinstance(problem, str)}
         return Listing(
-            tuple(backups), unreadable, tuple(self._unnamed(objects.values(), found, keys)), _accepted(objects)
+            tuple(backups),
+            unreadable,
+            tuple(self._unnamed(objects.values(), found, keys)),
+            self._keys.accepted(objects),
         )
 
     def recent(self, count: int, database: str | None = None) -> tuple[Manifest, ...]:
@@ -197,32 +138,24 @@ class Repository:
         """
         objects = {found.key: found for found in self._storage.list(self.folder)}
         newest = sorted(
-            (found for key, found in objects.items() if self._is_manifest(key, database)),
+            (found for key, found in objects.items() if self._keys.is_manifest(key, database)),
             key=lambda found: found.modified,
             reverse=True,
         )[:count]
         read = each(self._read_manifest, [found.key for found in newest], _MANIFEST_READERS)
-        accepted = _accepted(objects)
+        accepted = self._keys.accepted(objects)
         return tuple(
-            one.model_copy(update={"drift": ()}) if one.id == accepted.get(_in_key(one.database)) else one
+            one.model_copy(update={"drift": ()}) if one.id == accepted.get(in_key(one.database)) else one
             for one in read
             if isinstance(one, Manifest)
-            and _problem(one, objects) is None
-            and one.id >= accepted.get(_in_key(one.database), "")
+            and problem_of(one, objects) is None
+            and one.id >= accepted.get(in_key(one.database), "")
         )
-
-    def _is_manifest(self, key: str, database: str | None) -> bool:
-        if database is None or not key.endswith(MANIFEST_SUFFIX):
-            return key.endswith(MANIFEST_SUFFIX)
-        stem = self._stem(key)
-        return stem is not None and _STARTED.sub("", stem.partition("/")[2]) == _in_key(database)
 
     def accept(self, manifest: Manifest, now: datetime) -> None:
         """Write down that somebody has looked at a backup's drift and found it right. Raises StorageError."""
-        name = _in_key(manifest.database)
-        mine = re.compile(re.escape(f"{self.folder}{name}_") + _ID + re.escape(ACCEPTED_SUFFIX))
-        before = [found.key for found in self._storage.list(self.folder) if mine.fullmatch(found.key)]
-        key = f"{self.folder}{name}_{manifest.id}{ACCEPTED_SUFFIX}"
+        before = self._keys.acceptances([found.key for found in self._storage.list(self.folder)], manifest.database)
+        key = self._keys.acceptance(manifest)
         document = {"accepted": manifest.id, "at": now.isoformat(timespec="seconds"), "host": platform.node()}
         self._storage.put(key, BytesIO(json.dumps(document).encode() + b"\n"), metadata={"job": self._job})
         for older in before:
@@ -234,21 +167,16 @@ class Repository:
     ) -> Iterator[StoredObject]:
         """Objects that nothing speaks for: a manifest by name, or one that cannot be read by lying beside them."""
         named = {artifact.key for manifest in manifests for artifact in manifest.artifacts}
-        stems = {self._stem(key) for key in keys}
+        stems = {self._keys.stem(key) for key in keys}
         for found in objects:
-            stem = self._stem(found.key)
+            stem = self._keys.stem(found.key)
             if stem and stem not in stems and found.key not in named:
                 yield found
-
-    def _stem(self, key: str) -> str | None:
-        """What the artifacts of one backup and its manifest begin with; None for what is not a key of ours."""
-        ours = _OURS.fullmatch(key.removeprefix(self.folder)) if key.startswith(self.folder) else None
-        return ours and ours["stem"]
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Puts of this job, of any host, that have not ended or were killed. Raises StorageError."""
         for left in self._storage.unfinished(self.folder):
-            if left.key is None or self._stem(left.key):
+            if left.key is None or self._keys.stem(left.key):
                 yield left
 
     def remove(self, manifest: Manifest, *, spare: Collection[str] = ()) -> None:
@@ -366,44 +294,15 @@ class Repository:
             if self._is_there(key):
                 raise
             return None
-        if manifest.job != self._job or _name(manifest.key) != _name(key):
+        if manifest.job != self._job or last_part(manifest.key) != last_part(key):
             return f"the manifest {key} belongs to another place: it names {manifest.dump.key} of job {manifest.job}"
         return _moved(manifest, key)
 
 
-def _accepted(keys: Iterable[str]) -> dict[str, str]:
-    """Of each database, as keys name it, the id of the newest backup whose drift somebody accepted."""
-    found: dict[str, str] = {}
-    for key in keys:
-        database, _, backup_id = _name(key).removesuffix(ACCEPTED_SUFFIX).rpartition("_")
-        if key.endswith(ACCEPTED_SUFFIX):
-            found[database] = max(found.get(database, ""), backup_id)
-    return found
-
-
-def _in_key(database: str) -> str:
-    """A database's name as keys have it."""
-    return quote(database, safe="").replace("~", "%7E")[:_DATABASE_MOST_CHARACTERS] or "database"
-
-
-def _name(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
 def _moved(manifest: Manifest, key: str) -> Manifest:
     """The manifest as it reads where it was found: backups may be copied, to another prefix or to a disk."""
-    was, now = (place.removesuffix(_name(place)) for place in (manifest.key, key))
+    was, now = (place.removesuffix(last_part(place)) for place in (manifest.key, key))
     artifacts = tuple(
         artifact.model_copy(update={"key": now + artifact.key.removeprefix(was)}) for artifact in manifest.artifacts
     )
     return manifest.model_copy(update={"artifacts": artifacts})
-
-
-def _problem(manifest: Manifest, objects: Mapping[str, StoredObject]) -> str | None:
-    for artifact in manifest.artifacts:
-        stored = objects.get(artifact.key)
-        if stored is None:
-            return f"its artifact {artifact.key} is not there"
-        if stored.size != artifact.size:
-            return f"its artifact {artifact.key} has {stored.size} bytes where the manifest says {artifact.size}"
-    return None

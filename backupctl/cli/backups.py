@@ -15,9 +15,10 @@ from backupctl.cli import render
 from backupctl.cli.given import DatabaseOption, FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, IntegrityError, UsageError
+from backupctl.listing import Backup, Listing
 from backupctl.model import DUMP_ROLE, Manifest
 from backupctl.process import Session
-from backupctl.repository import LATEST, Backup, Listing, Repository
+from backupctl.repository import LATEST, Repository
 from backupctl.state import StateFolder
 from backupctl.stream import CHUNK, Reader, Watch
 from backupctl.wiring import engine_of, repository_of, storage_of

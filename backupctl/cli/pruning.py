@@ -17,8 +17,9 @@ from backupctl.cli.given import FileOption, JsonOption, OptionalJobArgument, fil
 from backupctl.cli.running import exit_code
 from backupctl.config import Config, Job
 from backupctl.errors import BackupctlError, ExitCode, StorageError
+from backupctl.listing import Listing
 from backupctl.pruning import Orphan, Removal
-from backupctl.repository import Listing, Repository
+from backupctl.repository import Repository
 from backupctl.retention import Plan
 from backupctl.state import StateFolder
 from backupctl.storages.base import Unfinished

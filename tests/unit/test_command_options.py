@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from backupctl.engines.command import CommandOptions
-from backupctl.repository import ACCEPTED_SUFFIX
+from backupctl.keys import ACCEPTED_SUFFIX
 from tests.contract.tar_commands import RESTORE
 from tests.unit.config_files import ONE_JOB, Files
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from backupctl.errors import IntegrityError, StorageError, UsageError
+from backupctl.listing import Backup
 from backupctl.model import Artifact, BackupId
-from backupctl.repository import Backup, Repository
+from backupctl.repository import Repository
 from backupctl.storages.base import Unfinished
 from backupctl.stream import Reader
 from tests.unit.memory import WHEN, MemoryStorage, back_up, repository_of
