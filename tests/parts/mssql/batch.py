@@ -1,0 +1,350 @@
+"""Reads a batch into statements before any of them runs, and runs them one after the other."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from tests.parts.mssql import backup, definitions, procedures, restore
+from tests.parts.mssql.catalog import evaluate, holds, select
+from tests.parts.mssql.errors import Message, SqlError, failure
+from tests.parts.mssql.options import read_name
+from tests.parts.mssql.session import Session
+from tests.parts.mssql.tokens import Tokens
+
+Statement = Callable[[Session], None]
+
+_SET_OPTIONS = frozenset(
+    (
+        *("ANSI_NULLS", "ANSI_PADDING", "ANSI_WARNINGS", "ANSI_NULL_DFLT_ON", "ANSI_DEFAULTS", "ARITHABORT"),
+        *("CONCAT_NULL_YIELDS_NULL", "CURSOR_CLOSE_ON_COMMIT", "IMPLICIT_TRANSACTIONS", "NOCOUNT", "NOEXEC"),
+        *("NUMERIC_ROUNDABORT", "QUOTED_IDENTIFIER", "XACT_ABORT"),
+    )
+)
+_SET_VALUES = frozenset(
+    ("LOCK_TIMEOUT", "TEXTSIZE", "ROWCOUNT", "DATEFORMAT", "LANGUAGE", "DEADLOCK_PRIORITY", "DATEFIRST")
+)
+_ABORTING = frozenset((911, 916, 927, 942))
+"""Errors of USE, which end the batch."""
+
+
+class BatchEndError(Exception):
+    """An error after which the batch does not go on."""
+
+
+def run_batch(session: Session, source: str) -> None:
+    """Run a batch; nothing of it runs unless all of it can be read. Raises SqlError for one that cannot."""
+    session.variables.clear()
+    session.tries = 0
+    reader = _Reader(Tokens(source, quoted_identifiers=session.quoted_identifiers))
+    statements = reader.statements(lambda: False)
+    try:
+        _run(session, statements)
+    except BatchEndError:
+        return
+
+
+def _run(session: Session, statements: Sequence[Statement]) -> None:
+    for statement in statements:
+        try:
+            statement(session)
+        except SqlError as failed:
+            if session.tries:
+                raise
+            session.fail(failed)
+            aborting = any(said.number in _ABORTING and said.state != 0 for said in failed.messages[:1])
+            if session.aborts_on_error or (aborting and len(failed.messages) == 1):
+                raise BatchEndError from failed
+
+
+class _Reader:
+    """Turns tokens into statements."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def statements(self, ends: Callable[[], bool]) -> list[Statement]:
+        found = []
+        while self._tokens.peek() is not None and not ends():
+            if self._tokens.accept(";"):
+                continue
+            found.append(self._statement())
+        return found
+
+    def _statement(self) -> Statement:
+        word = self._tokens.word()
+        read = getattr(self, f"_read_{word.lower()}", None) if word.isalpha() else None
+        if read is None:
+            raise self._tokens.error()
+        statement: Statement = read()
+        return statement
+
+    def _read_select(self) -> Statement:
+        text = self._expression()
+        return lambda session: select(session, text)
+
+    _read_with = _read_select
+
+    def _read_use(self) -> Statement:
+        self._tokens.take()
+        name = self._tokens.name()
+        return lambda session: session.use(name)
+
+    def _read_set(self) -> Statement:
+        self._tokens.take()
+        token = self._tokens.peek()
+        if token is not None and token.kind == "variable":
+            return self._assignment()
+        if self._tokens.accept("TRANSACTION", "ISOLATION", "LEVEL", "READ"):
+            self._tokens.take()
+            return lambda session: None
+        return self._setting()
+
+    def _setting(self) -> Statement:
+        names = [self._tokens.take().word]
+        while self._tokens.accept(","):
+            names.append(self._tokens.take().word)
+        if names[0] in _SET_VALUES:
+            self._tokens.accept("-")
+            self._tokens.take()
+            return lambda session: None
+        for name in names:
+            if name not in _SET_OPTIONS:
+                raise failure(195, name, "SET option")
+        is_on = self._tokens.accept("ON")
+        if not is_on:
+            self._tokens.expect("OFF")
+        return lambda session: _set(session, names, is_on=is_on)
+
+    def _assignment(self) -> Statement:
+        name = self._tokens.take().value
+        self._tokens.expect("=")
+        text = self._expression()
+
+        def run(session: Session) -> None:
+            session.variable(name)
+            session.variables[name.lower()] = evaluate(session, text)
+
+        return run
+
+    def _read_declare(self) -> Statement:
+        self._tokens.take()
+        declared = [self._declaration()]
+        while self._tokens.accept(","):
+            declared.append(self._declaration())
+        return lambda session: _declare(session, declared)
+
+    def _declaration(self) -> tuple[str, str | None]:
+        token = self._tokens.take()
+        if token.kind != "variable":
+            raise failure(102, token.value)
+        self._tokens.accept("AS")
+        if self._tokens.word() == "TABLE":
+            raise self._tokens.error()
+        self._tokens.name()
+        if self._tokens.accept("("):
+            while not self._tokens.accept(")"):
+                self._tokens.take()
+        return token.value, self._expression(commas=False) if self._tokens.accept("=") else None
+
+    def _read_print(self) -> Statement:
+        self._tokens.take()
+        text = self._expression()
+        return lambda session: _print(session, str(evaluate(session, text)))
+
+    def _read_raiserror(self) -> Statement:
+        self._tokens.take()
+        self._tokens.expect("(")
+        arguments = self._arguments()
+        self._tokens.expect(")")
+        if self._tokens.accept("WITH"):
+            self._tokens.expect("NOWAIT")
+        return lambda session: _raise_error(session, [evaluate(session, one) for one in arguments])
+
+    def _read_throw(self) -> Statement:
+        self._tokens.take()
+        token = self._tokens.peek()
+        if token is None or token.kind != "number":
+            return _rethrow
+        number, text, state = (self._expression(commas=False), self._after_comma(), self._after_comma())
+
+        def run(session: Session) -> None:
+            said = str(evaluate(session, text))
+            raise SqlError(Message(int(number), 16, said, int(str(evaluate(session, state)))))
+
+        return run
+
+    def _after_comma(self) -> str:
+        self._tokens.expect(",")
+        return self._expression(commas=False)
+
+    def _read_if(self) -> Statement:
+        self._tokens.take()
+        condition = self._expression()
+        then = self._statement()
+        while self._tokens.word() == ";" and self._tokens.word(1) == "ELSE":
+            self._tokens.take()
+        otherwise = self._statement() if self._tokens.accept("ELSE") else None
+
+        def run(session: Session) -> None:
+            chosen = then if holds(session, condition) else otherwise
+            if chosen is not None:
+                chosen(session)
+
+        return run
+
+    def _read_begin(self) -> Statement:
+        self._tokens.take()
+        if self._tokens.accept("TRY"):
+            return self._try()
+        if self._tokens.word() in ("TRAN", "TRANSACTION"):
+            raise self._tokens.error()
+        block = self.statements(lambda: self._tokens.word() == "END")
+        self._tokens.expect("END")
+        return lambda session: _run(session, block)
+
+    def _try(self) -> Statement:
+        tried = self.statements(lambda: self._tokens.word() == "END")
+        self._tokens.expect("END", "TRY")
+        self._tokens.accept(";")
+        self._tokens.expect("BEGIN", "CATCH")
+        caught = self.statements(lambda: self._tokens.word() == "END")
+        self._tokens.expect("END", "CATCH")
+        return lambda session: _try(session, tried, caught)
+
+    def _read_exec(self) -> Statement:
+        self._tokens.take()
+        if self._tokens.accept("("):
+            text = self._arguments()
+            self._tokens.expect(")")
+            return lambda session: run_batch(session, str(evaluate(session, text[0])))
+        name = self._tokens.name()
+        while self._tokens.accept("."):
+            name = self._tokens.name() if self._tokens.word() != "." else ""
+        return self._call(name)
+
+    _read_execute = _read_exec
+
+    def _call(self, name: str) -> Statement:
+        token = self._tokens.peek()
+        arguments = []
+        if token is not None and (token.kind in ("string", "variable", "number") or token.word in ("NULL", "N")):
+            arguments = self._arguments()
+        if name.lower() == "sp_executesql":
+            return lambda session: run_batch(session, str(evaluate(session, arguments[0])))
+        return lambda session: procedures.call(session, name, arguments)
+
+    def _arguments(self) -> list[str]:
+        found = [self._expression(commas=False)]
+        while self._tokens.accept(","):
+            found.append(self._expression(commas=False))
+        return found
+
+    def _read_backup(self) -> Statement:
+        return backup.read(self._tokens)
+
+    def _read_restore(self) -> Statement:
+        return restore.read(self._tokens)
+
+    def _read_create(self) -> Statement:
+        return definitions.read_create(self._tokens)
+
+    def _read_alter(self) -> Statement:
+        return definitions.read_alter(self._tokens)
+
+    def _read_drop(self) -> Statement:
+        return definitions.read_drop(self._tokens)
+
+    def _read_grant(self) -> Statement:
+        return definitions.read_grant(self._tokens)
+
+    _read_deny = _read_grant
+
+    def _read_dbcc(self) -> Statement:
+        return definitions.read_dbcc(self._tokens)
+
+    def _read_kill(self) -> Statement:
+        self._tokens.take()
+        name = read_name(self._tokens, lambda _: "")
+        raise failure(102, name)
+
+    def _expression(self, *, commas: bool = True) -> str:
+        """The source up to where another statement begins; `commas`: they do not end it."""
+        begin = self._tokens.take()
+        depth, cases = (1, 0) if begin.word == "(" else (0, begin.word == "CASE")
+        may_select = begin.word in ("WITH", "UNION", "EXCEPT")
+        while (token := self._tokens.peek()) is not None:
+            word = token.word
+            if depth == 0 and (word in (";", ")") or (word == "," and not commas)):
+                break
+            if (
+                depth == 0
+                and word in _STARTS
+                and not (cases and word in ("ELSE", "END"))
+                and not (word == "SELECT" and may_select)
+            ):
+                break
+            depth += {"(": 1, ")": -1}.get(word, 0)
+            cases += {"CASE": 1, "END": -1}.get(word, 0) if depth == 0 or cases else 0
+            may_select = word in ("UNION", "EXCEPT", "INTERSECT", "ALL", ")") and (begin.word == "WITH" or word != ")")
+            self._tokens.take()
+        if depth:
+            raise self._tokens.error()
+        return self._tokens.text_between(begin, self._tokens.peek())
+
+
+_STARTS = frozenset(
+    (
+        *("SELECT", "SET", "USE", "PRINT", "DECLARE", "IF", "ELSE", "BEGIN", "END", "EXEC", "EXECUTE", "BACKUP"),
+        *("RESTORE", "ALTER", "DROP", "CREATE", "DBCC", "RAISERROR", "THROW", "WAITFOR", "RETURN", "INSERT"),
+        *("UPDATE", "DELETE", "GRANT", "DENY", "KILL", "WHILE"),
+    )
+)
+
+
+def _set(session: Session, names: Sequence[str], *, is_on: bool) -> None:
+    if "QUOTED_IDENTIFIER" in names:
+        session.quoted_identifiers = is_on
+    if "XACT_ABORT" in names:
+        session.aborts_on_error = is_on
+
+
+def _declare(session: Session, declared: Sequence[tuple[str, str | None]]) -> None:
+    for name, text in declared:
+        if name.lower() in session.variables:
+            raise failure(134, name)
+        session.variables[name.lower()] = None if text is None else evaluate(session, text)
+
+
+def _print(session: Session, text: str) -> None:
+    session.say(Message(0, 0, text))
+    session.end_statement()
+
+
+def _raise_error(session: Session, arguments: Sequence[object]) -> None:
+    said, severity, state, *values = arguments
+    it = iter(values)
+    text = re.sub(r"%(?:l?s|d|i|u)", lambda _: str(next(it, "(null)")), str(said))
+    told = Message(50000, int(str(severity)), text, int(str(state)))
+    if told.severity > 10:
+        raise SqlError(told)
+    session.say(told)
+    session.end_statement()
+
+
+def _rethrow(session: Session) -> None:
+    if session.caught is None:
+        raise failure(102, "THROW")
+    raise SqlError(session.caught)
+
+
+def _try(session: Session, tried: Sequence[Statement], caught: Sequence[Statement]) -> None:
+    session.tries += 1
+    try:
+        _run(session, tried)
+    except SqlError as failed:
+        session.tries -= 1
+        # Only the last of several messages is what ERROR_MESSAGE() and THROW know: of a BACKUP, error 3013 alone.
+        session.caught = failed.messages[-1]
+        _run(session, caught)
+        session.caught = None
+    else:
+        session.tries -= 1
