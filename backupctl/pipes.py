@@ -10,6 +10,7 @@ from typing import IO
 
 PIPE_BYTES = 1 << 20  # Linux's largest for an unprivileged process: fewer switches between us and the tool
 TAIL_BYTES = 16 << 10
+_KEPT_BYTES = 2 * TAIL_BYTES
 LINGER_S = 1.0  # how long a pipe is still waited for when the program is gone
 
 
@@ -75,17 +76,19 @@ class Tail:
         """Wait for the pipe's end."""
         self._thread.join(seconds)
 
-    def text(self) -> str:
-        # What a cut left of its line may begin inside a secret, and would not be known as one.
-        kept = self._bytes.partition(b"\n")[2] if self._cut else self._bytes
-        return kept.decode(errors="replace")
+    def text(self, redact: Callable[[str], str]) -> str:
+        """About the last TAIL_BYTES, redacted."""
+        text = redact(self._bytes.decode(errors="replace"))
+        # A cut may leave the rest of a secret, of several lines too, which nobody would know as one:
+        # so twice as much is kept, and the half that began at the cut is not shown.
+        return text[len(text) // 2 :].partition("\n")[2] if self._cut else text[-TAIL_BYTES:]
 
     def _drain(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while chunk := self._pipe.read(TAIL_BYTES):
                 whole = self._bytes + chunk
-                self._cut = self._cut or len(whole) > TAIL_BYTES
-                self._bytes = whole[-TAIL_BYTES:]
+                self._cut = self._cut or len(whole) > _KEPT_BYTES
+                self._bytes = whole[-_KEPT_BYTES:]
                 self._tell(chunk)
             self._tell(b"\n" if self._line else b"")
         self._pipe.close()

@@ -276,7 +276,7 @@ class _Child:
             raise ProcessError(self._argv, self._process.returncode, self.messages())
 
     def messages(self) -> str:
-        return self._session.redact("".join(tail.text() for tail in self._tails))
+        return "".join(tail.text(self._session.redact) for tail in self._tails)
 
     def close(self) -> None:
         if not self._reaped:

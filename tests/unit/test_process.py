@@ -1,5 +1,6 @@
 """Child processes: what they say is read whole, and how they end is never lost."""
 
+import base64
 import contextlib
 import io
 import os
@@ -8,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -172,11 +174,24 @@ def test_of_a_flood_on_stderr_the_end_is_kept(session: Session) -> None:
 
 
 def test_a_secret_on_stderr_is_masked_wherever_the_kept_end_begins(session: Session) -> None:
-    for filler in range(pipes.TAIL_BYTES - 12, pipes.TAIL_BYTES + 4):
+    for filler in range(2 * pipes.TAIL_BYTES - 12, 2 * pipes.TAIL_BYTES + 4):
         script = f"(printf 'password s3cret\\n'; head -c {filler} /dev/zero | tr '\\0' y; echo; exit 1) >&2; exit 1"
         with session.reader(sh(script)) as reader, pytest.raises(ProcessError) as caught:
             reader.read(1)
         assert "cret" not in str(caught.value)
+
+
+def test_a_secret_of_several_lines_is_masked_wherever_the_kept_end_begins(tmp_path: Path) -> None:
+    key = base64.b64encode(bytes(range(200))).decode()
+    session = Session(tmp_path, redact=Redactor([key]))
+    (tmp_path / "said").write_text("\n".join(textwrap.wrap(key, 64)) + "\n")
+    lines = (2 * pipes.TAIL_BYTES - 150) // 64
+    for more in range(3):  # the cut falls into another of the lines
+        script = f"(cat {tmp_path}/said; yes {'y' * 63} | head -n {lines + more}; echo the reason) >&2; exit 1"
+        with session.reader(sh(script)) as reader, pytest.raises(ProcessError) as caught:
+            reader.read(1)
+        assert caught.value.stderr.endswith("the reason")
+        assert not any(part in caught.value.stderr for part in textwrap.wrap(key, 16))
 
 
 # Starting
