@@ -139,7 +139,7 @@ class Email(Options):
     user: str | None = Field(default=None, description="Without user and password there is no login")
     password: Secret | None = None
     ca_file: FilePath | None = Field(default=None, description="Certificates that the server's must be signed by")
-    timeout: Duration = Field(default=60, description="How long the server may take to answer, such as 60s")
+    timeout: Duration = Field(default=60, gt=0, description="How long one attempt at a mail may take, such as 60s")
 
     @model_validator(mode="after")
     def _login_is_whole(self) -> "Email":

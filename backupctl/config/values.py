@@ -1,9 +1,11 @@
 """The configuration as the rest of the program sees it: resolved, validated, frozen."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
@@ -16,6 +18,7 @@ from backupctl.config.schema import (
     Email,
     Seq,
 )
+from backupctl.config.source import is_secret
 from backupctl.engines.base import EngineOptions
 from backupctl.errors import UsageError
 from backupctl.redact import Redactor
@@ -24,6 +27,8 @@ from backupctl.storages.base import StorageOptions
 from backupctl.stream import Compression
 
 INLINE = "inline"
+
+_URL_PASSWORD = re.compile(r"://[^\s/@:]*:([^\s/@]+)@")
 
 
 @dataclass(frozen=True)
@@ -92,24 +97,31 @@ class Config:
         models: list[BaseModel | None] = [self.email, self.seq, *self.storages.values()]
         for job in self.jobs:
             models += [job.database, job.storage]
-            yield from secrets_of((*job.notify, job.ping))
+            yield from secrets_of((*job.notify, job.ping, job.before, job.after))
         for model in models:
             if model is not None:
                 yield from secrets_of(model)
 
 
-def secrets_of(value: object) -> Iterator[str]:
-    """Every secret's text within an option model."""
+def secrets_of(value: object, *, named: bool = False) -> Iterator[str]:
+    """Every secret's text within an option model: by its type, by its field's name, and passwords within URLs."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
+    elif isinstance(value, str):
+        yield from (value,) if named else _passwords_in(value)
     elif isinstance(value, BaseModel):
-        for _, part in value:
-            yield from secrets_of(part)
+        for name, part in value:
+            yield from secrets_of(part, named=named or is_secret(name))
     elif isinstance(value, Mapping):
-        yield from secrets_of(tuple(value.values()))
+        yield from secrets_of(tuple(value.values()), named=named)
     elif isinstance(value, tuple | list | frozenset | set):
         for part in value:
-            yield from secrets_of(part)
+            yield from secrets_of(part, named=named)
+
+
+def _passwords_in(text: str) -> Iterator[str]:
+    for password in _URL_PASSWORD.findall(text):
+        yield from {password, unquote(password)}
 
 
 def unknown_job(name: str, known: Iterable[str]) -> UsageError:
