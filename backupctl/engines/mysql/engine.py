@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from backupctl.access import BucketAccess
-from backupctl.engines.base import Engine, EngineOptions, Findings, Part, Preflight, Restore
+from backupctl.engines.base import EngineOptions, Findings, Part, Preflight, Restore, ServerEngine
 from backupctl.engines.counting import Counter, Counting
 from backupctl.engines.messages import named
 from backupctl.engines.mysql.accounts import Script
@@ -15,7 +15,7 @@ from backupctl.engines.mysql.connection import Connection
 from backupctl.engines.mysql.dump import Dumping, checked_dump
 from backupctl.engines.mysql.facts import Facts, shown
 from backupctl.engines.mysql.inserts import InsertCounter
-from backupctl.engines.mysql.options import FamilyOptions, MysqlOptions
+from backupctl.engines.mysql.options import SYSTEM_SCHEMAS, FamilyOptions, MysqlOptions
 from backupctl.engines.mysql.privileges import Problem, Rights, Survey, refuse, refuse_incomplete
 from backupctl.engines.mysql.restore import Restoration
 from backupctl.engines.mysql.server import connected
@@ -26,10 +26,11 @@ from backupctl.process import Session
 from backupctl.stream import CHUNK, Reader
 
 _SUFFIX = ".sql"
+_DATABASES = "SELECT JSON_ARRAY(schema_name) FROM information_schema.schemata"
 _GLOBALS_SUFFIX = ".globals.sql"
 
 
-class MysqlEngine(Engine):
+class MysqlEngine(ServerEngine):
     """One MySQL database."""
 
     Options: ClassVar[type[EngineOptions]] = MysqlOptions
@@ -52,6 +53,11 @@ class MysqlEngine(Engine):
     @property
     def target(self) -> str:
         return f"{self._connection.server}/{self._options.shown}"
+
+    def databases(self) -> tuple[str, ...]:
+        sql, _ = connected(self._connection, self._clients)
+        found = [name for (name,) in sql.rows(_DATABASES)]
+        return tuple(sorted(name for name in found if name.lower() not in SYSTEM_SCHEMAS))
 
     def preflight(self) -> Preflight:
         options = self._options

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from backupctl.access import BucketAccess
-from backupctl.engines.base import Engine, EngineOptions, Part, Preflight, Restore
+from backupctl.engines.base import EngineOptions, Part, Preflight, Restore, ServerEngine
 from backupctl.engines.counting import Counting
 from backupctl.engines.postgres.census import CopyCounter
 from backupctl.engines.postgres.clients import Client, Clients, parse_version
@@ -15,13 +15,15 @@ from backupctl.engines.postgres.facts import Facts
 from backupctl.engines.postgres.load import read_archive
 from backupctl.engines.postgres.options import PostgresOptions
 from backupctl.engines.postgres.privileges import Survey, refuse_unreadable
-from backupctl.engines.postgres.psql import Psql
+from backupctl.engines.postgres.psql import Psql, outside
 from backupctl.engines.postgres.restore import Restoration
 from backupctl.errors import ToolMissingError
 from backupctl.model import DUMP_ROLE, GLOBALS_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Reader
 
+# Templates are what new databases are made from; one that allows no connection cannot be dumped (template0).
+_DATABASES = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datallowconn AND NOT datistemplate"
 _GLOBALS_SUFFIX = ".globals.sql"
 
 
@@ -31,7 +33,7 @@ class _Found:
     survey: Survey
 
 
-class PostgresEngine(Engine):
+class PostgresEngine(ServerEngine):
     """One PostgreSQL database."""
 
     Options: ClassVar[type[EngineOptions]] = PostgresOptions
@@ -54,6 +56,10 @@ class PostgresEngine(Engine):
     @property
     def target(self) -> str:
         return f"{self._connection.server}/{self._options.shown}"
+
+    def databases(self) -> tuple[str, ...]:
+        found: list[str] = outside(str(self._clients.any("psql").program), self._connection).ask(_DATABASES)
+        return tuple(sorted(found))
 
     def preflight(self) -> Preflight:
         psql = Psql(str(self._clients.any("psql").program), self._connection, self._options.name)

@@ -6,10 +6,12 @@ from typing import Any, Self
 
 from backupctl.engines.postgres.connection import Connection
 from backupctl.engines.postgres.explain import explaining
+from backupctl.errors import EngineError
 from backupctl.process import PROBE_TIMEOUT_S
 
 # -X: no psqlrc; -w: never prompt. Without ON_ERROR_STOP psql ends with 0 after an error.
 QUIET = ("-X", "-q", "-w", "-v", "ON_ERROR_STOP=1")
+_MAINTENANCE = ("postgres", "template1")
 # Names are schema-qualified by nobody's setting but ours, and a backslash in a literal is a backslash.
 _PRELUDE = (
     "SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off; "
@@ -44,6 +46,24 @@ class Psql:
 
     def not_cancelled(self) -> Self:
         return type(self)(self.program, self.connection.not_cancelled(), self.database)
+
+
+def outside(program: str, connection: Connection, *, but: str = "") -> Psql:
+    """psql for questions about the server itself, in a database that every server has, `but` for one.
+
+    Raises EngineError.
+    """
+    databases = [name for name in _MAINTENANCE if name != but]
+    for database in databases[:-1]:
+        psql = Psql(program, connection, database)
+        try:
+            psql.execute("SELECT;")
+        except EngineError as error:
+            if f'"{database}"' not in error.message:
+                raise
+        else:
+            return psql
+    return Psql(program, connection, databases[-1])
 
 
 def identifier(name: str) -> str:

@@ -9,7 +9,7 @@ from backupctl.engines.base import Restore
 from backupctl.engines.postgres.clients import Clients, Version, parse_version
 from backupctl.engines.postgres.connection import Connection
 from backupctl.engines.postgres.load import Loading
-from backupctl.engines.postgres.psql import Psql
+from backupctl.engines.postgres.psql import Psql, outside
 from backupctl.engines.postgres.roles import Making, make_roles
 from backupctl.engines.postgres.target import (
     Content,
@@ -26,7 +26,6 @@ from backupctl.model import DUMP_ROLE, GLOBALS_ROLE
 from backupctl.stream import CHUNK, Reader
 
 _LONGEST_NAME = 63  # bytes; PostgreSQL cuts a longer one without an error (NAMEDATALEN)
-_MAINTENANCE = ("postgres", "template1")
 
 
 @dataclass(frozen=True)
@@ -65,18 +64,7 @@ class Restoration:
 
     @cached_property
     def _psql(self) -> Psql:
-        program = str(self.clients.any("psql").program)
-        databases = [name for name in _MAINTENANCE if name != self.request.into]
-        for database in databases[:-1]:
-            psql = Psql(program, self.connection, database)
-            try:
-                psql.execute("SELECT;")
-            except EngineError as error:
-                if f'"{database}"' not in error.message:
-                    raise
-            else:
-                return psql
-        return Psql(program, self.connection, databases[-1])
+        return outside(str(self.clients.any("psql").program), self.connection, but=self.request.into)
 
     @cached_property
     def _server(self) -> Server:
