@@ -13,6 +13,7 @@ from backupctl import __version__
 from backupctl.cli import (
     accepting,
     backups,
+    bugs,
     configuring,
     health,
     looking_back,
@@ -119,9 +120,10 @@ def _as_interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _report_bug(error: Exception) -> None:
+    redact = bugs.redactor_for(error)
     if "--debug" in sys.argv:
-        traceback.print_exc()
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
     render.error(
-        f"a bug in backupctl: {type(error).__name__}: {error}",
+        redact(f"a bug in backupctl: {type(error).__name__}: {error}"),
         hint=None if "--debug" in sys.argv else "run `backupctl --debug …` for the traceback, and report it",
     )
