@@ -162,7 +162,7 @@ class _Job:
 
     def _position(self, target: "devices.FileTarget | devices.S3Target") -> int:
         """Which set of the media this one will be. Raises SqlError 3242 for a file that is none, and 3098."""
-        if target.existing is None or self._given.has("FORMAT"):
+        if not target.existing or self._given.has("FORMAT"):
             return 1
         try:
             sets = media.read_sets(target.existing)
@@ -200,6 +200,7 @@ class _Job:
             description=self._given.get("DESCRIPTION"),
             files=tuple(media.file_entry(one) for one in database.files),
             encrypted=database.is_encrypted,
+            users={name: sid.hex() for name, sid in database.users.items()},
         )
 
     def _write(self, header: media.Header, body: bytes) -> None:
@@ -218,7 +219,7 @@ class _Job:
 
     def _before(self, target: "devices.FileTarget | devices.S3Target") -> bytes:
         """What the media has already, for a set that is appended."""
-        if target.existing is None or self._given.has("FORMAT") or self._given.has("INIT"):
+        if not target.existing or self._given.has("FORMAT") or self._given.has("INIT"):
             return media.media_header(compressed=self._compressed)
         return target.existing
 

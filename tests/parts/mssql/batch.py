@@ -104,8 +104,8 @@ class _Reader:
             names.append(self._tokens.take().word)
         if names[0] in _SET_VALUES:
             self._tokens.accept("-")
-            self._tokens.take()
-            return lambda session: None
+            value = self._tokens.take().value
+            return _tell_language(value) if names[0] == "LANGUAGE" else lambda session: None
         for name in names:
             if name not in _SET_OPTIONS:
                 raise failure(195, name, "SET option")
@@ -303,8 +303,18 @@ _STARTS = frozenset(
 def _set(session: Session, names: Sequence[str], *, is_on: bool) -> None:
     if "QUOTED_IDENTIFIER" in names:
         session.quoted_identifiers = is_on
+    if "NOCOUNT" in names:
+        session.counts = not is_on
     if "XACT_ABORT" in names:
         session.aborts_on_error = is_on
+
+
+def _tell_language(name: str) -> Statement:
+    def run(session: Session) -> None:
+        session.tell(5703, name)
+        session.end_statement()
+
+    return run
 
 
 def _declare(session: Session, declared: Sequence[tuple[str, str | None]]) -> None:

@@ -107,6 +107,7 @@ TEXTS: dict[int, tuple[int, str]] = {
         16,
         "The volume on device '{}' has the wrong media sequence number ({}). Remove it and insert volume {}.",
     ),
+    3254: (16, "The volume on device '{}' is empty."),
     3257: (
         16,
         "There is insufficient free space on disk volume '{}' to create the database. The database requires {}"
@@ -137,6 +138,7 @@ TEXTS: dict[int, tuple[int, str]] = {
     5133: (16, 'Directory lookup for the file "{}" failed with the operating system error {}.'),
     5061: (16, "ALTER DATABASE failed because a lock could not be placed on database '{}'. Try again later."),
     5069: (16, "ALTER DATABASE statement failed."),
+    5703: (0, "Changed language setting to {}."),
     5701: (0, "Changed database context to '{}'."),
     8939: (
         16,

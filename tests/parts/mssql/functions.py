@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.parts.mssql.media import moment
@@ -82,6 +83,7 @@ def _session_functions() -> dict[str, Function]:
         "object_id": _object_id,
         "schema_name": lambda session, *_: "dbo",
         "loginproperty": _login_property,
+        "dateadd": _dateadd,
         "getdate": _now,
         "getutcdate": _now,
         "sysdatetime": _now,
@@ -167,6 +169,12 @@ def _now(session: "Session") -> str:
     return moment(session.server.now())
 
 
+def _dateadd(_: "Session", part: str, count: int, at: str) -> str:
+    """Of days, hours, minutes and seconds."""
+    unit = {"day": "days", "dd": "days", "d": "days", "hour": "hours", "minute": "minutes", "second": "seconds"}
+    return moment(datetime.fromisoformat(at) + timedelta(**{unit[part.lower()]: count}))
+
+
 def _database_property(session: "Session", name: str, what: str) -> Any:
     database = session.server.find(name or "")
     if database is None:
@@ -190,9 +198,10 @@ def _is_server_role_member(session: "Session", role: str, login: str | None = No
 
 def _has_perms(session: "Session", securable: str | None, kind: str | None, permission: str, *_: Any) -> int | None:
     if kind is not None and kind.casefold() == "database":
-        database = session.server.find(securable or session.database)
+        name = securable or session.database
+        database = session.server.find(name[1:-1].replace("]]", "]") if name.startswith("[") else name)
         if database is None:
-            return 0
+            return None
         return int(session.server.may(session.login, permission.upper(), database))
     return int(session.server.may(session.login, permission.upper(), None))
 

@@ -59,6 +59,7 @@ class Header:
     description: str | None
     files: tuple[dict[str, Any], ...]
     encrypted: bool = False
+    users: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

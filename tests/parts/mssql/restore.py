@@ -90,6 +90,8 @@ def _open(session: Session, asked: _Asked, *, every: bool) -> _Media:
     families = []
     for device in asked.devices:
         content = devices.read(session.server, device)
+        if not content:
+            raise failure(3254, device.name)
         try:
             families.append(media.read_sets(content))
         except media.NotMediaError:
@@ -120,12 +122,27 @@ def _check_options(asked: _Asked) -> None:
 
 
 def _header_only(session: Session, asked: _Asked) -> None:
+    _check_reader(session)
     found = _open(session, asked, every=False)
     rows = [_header_row(session, one) for one in found.families[0]]
     session.rows(list(rows[0]), [tuple(row.values()) for row in rows])
 
 
+def _check_reader(session: Session) -> None:
+    """Since SQL Server 2008 a look at a backup needs the right to create a database."""
+    if not session.server.may(session.login, "CREATE ANY DATABASE", None):
+        raise failure(262, "CREATE DATABASE", "master")
+
+
 def _header_row(session: Session, one: media.BackupSet) -> dict[str, Any]:
+    row = _whole_row(session, one)
+    if one.is_whole:
+        return row
+    # Of a backup that was cut off the server knows nothing more.
+    return dict.fromkeys(row) | {"BackupName": "*** INCOMPLETE ***", "Position": row["Position"]}
+
+
+def _whole_row(session: Session, one: media.BackupSet) -> dict[str, Any]:
     """The columns as the documentation of RESTORE HEADERONLY orders them."""
     header = one.header
     size = sum(len(page) for _, page in one.pages)
@@ -193,6 +210,7 @@ def _header_row(session: Session, one: media.BackupSet) -> dict[str, Any]:
 
 
 def _file_list(session: Session, asked: _Asked) -> None:
+    _check_reader(session)
     found = _open(session, asked, every=False)
     header = found.set_at(asked.given.get("FILE", 1))[0].header
     rows = [_file_row(session, header, file, at) for at, file in enumerate(header.files, 1)]
@@ -250,6 +268,7 @@ def _label_only(session: Session, asked: _Asked) -> None:
 
 def _verify(session: Session, asked: _Asked) -> None:
     """It reads every page, and asks nothing of the database in them."""
+    _check_reader(session)
     found = _open(session, asked, every=True)
     position = asked.given.get("FILE", 1)
     stripes = found.set_at(position)
@@ -264,6 +283,8 @@ def _verify(session: Session, asked: _Asked) -> None:
             if not asked.given.has("NO_CHECKSUM"):
                 raise failure(3189) from None
     _check_targets(session, asked, stripes[0].header)
+    for percent in _percents(asked):
+        session.progress(3211, percent)
     session.tell(3262, position)
     session.end_statement()
 
@@ -370,8 +391,7 @@ def _copy(
     """From here on the database is RESTORING until all is well."""
     server = session.server
     target = server.begin_restore(asked.database, files, header)
-    step = asked.given.get("STATS")
-    for percent in range(step, 101, step) if step else ():
+    for percent in _percents(asked):
         server.reached(percent)
         if percent >= 50:
             _check_pages(asked, stripes, files)
@@ -386,6 +406,11 @@ def _copy(
     if asked.given.has("RESTRICTED_USER"):
         server.databases[target.name.casefold()] = replace(target, user_access="RESTRICTED_USER")
     session.end_statement()
+
+
+def _percents(asked: _Asked) -> Sequence[int]:
+    step = asked.given.get("STATS")
+    return range(step, 101, step) if step else ()
 
 
 def _check_pages(asked: _Asked, stripes: Sequence[media.BackupSet], files: tuple[DataFile, ...]) -> None:

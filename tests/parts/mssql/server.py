@@ -119,9 +119,21 @@ class MssqlServer:
         self._hashes: dict[str, bytes] = {}
         self.logins: dict[str, Login] = {}
         self.add_login(Login(self.user, self.password, b"\x01", roles={"sysadmin"}))
+        for login in self._own_logins():
+            self.add_login(login)
         self.databases: dict[str, Database] = {}
         for name in SYSTEM_DATABASES:
             self.make_database(name, {}, recovery_model="SIMPLE")
+
+    def _own_logins(self) -> list[Login]:
+        """Those that every server has from its installation."""
+        certificates = [
+            Login(f"##MS_Policy{name}Login##", "unknown", is_disabled=True)
+            for name in ("EventProcessing", "TsqlExecution")
+        ]
+        group = "NT SERVICE\\MSSQLSERVER" if self.windows else "BUILTIN\\Administrators"
+        kind = "U" if self.windows else "G"
+        return [*certificates, Login(group, kind=kind, roles={"sysadmin"})]
 
     @property
     def host(self) -> str:
@@ -191,9 +203,18 @@ class MssqlServer:
         """What a database holds, by table."""
         return {known: table.rows for known, table in self.databases[name.casefold()].tables.items()}
 
+    def make_customers(self, name: str, rows: Rows) -> None:
+        self.make_database(name, rows)
+
+    def has(self, name: str) -> bool:
+        return self.find(name) is not None
+
+    def drop(self, name: str) -> None:
+        self.databases.pop(name.casefold(), None)
+
     def add_login(self, login: Login, hashed: bytes | None = None) -> None:
         """`hashed`: the password's hash in place of the password."""
-        login.id = len(self.logins) + 259
+        login.id = len(self.logins) + 259 if self.logins else 1
         login.sid = login.sid or hashlib.sha256(login.name.encode()).digest()[:16]
         if hashed is not None:
             self._hashes[login.name.casefold()] = hashed
@@ -328,6 +349,7 @@ class MssqlServer:
         made.files, made.tables, made.state = files, {}, "RESTORING"
         made.family = uuid.UUID(header.family)
         made.recovery_model, made.is_encrypted = header.recovery_model, header.encrypted
+        made.users = {name: bytes.fromhex(sid) for name, sid in header.users.items()}
         made.user_access, made.is_corrupt = "MULTI_USER", False
         return made
 

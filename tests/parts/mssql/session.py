@@ -21,6 +21,7 @@ class Session:
         self.variables: dict[str, Any] = {}
         self.quoted_identifiers = True
         self.aborts_on_error = False
+        self.counts = True
         self.caught: Message | None = None
         self.tries = 0
         self._wire = wire
@@ -43,7 +44,7 @@ class Session:
         self._wire.flush()
 
     def rows(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        self._wire.rows(list(columns), list(rows))
+        self._wire.rows(list(columns), list(rows), counts=self.counts)
 
     def end_statement(self) -> None:
         self._wire.end_statement()

@@ -43,6 +43,8 @@ class Database:
     id: int
     files: tuple[DataFile, ...]
     tables: dict[str, Table] = field(default_factory=dict)
+    users: dict[str, bytes] = field(default_factory=dict)
+    """By name: the sid of the login that each is for."""
     family: uuid.UUID = field(default_factory=uuid.uuid4)
     """Kept by a backup and its restores: which database this is, whatever its name."""
     state: str = "ONLINE"

@@ -123,9 +123,14 @@ _FILE = (
 
 
 def _master_files(session: "Session", _: Database) -> list[Row]:
-    if not session.server.may(session.login, "VIEW ANY DEFINITION", None) and not session.login.databases:
-        return _shaped(_FILE, [])
-    rows = [_file(one, file, at) for one in session.server.databases.values() for at, file in enumerate(one.files, 1)]
+    server = session.server
+    # The documentation: CREATE DATABASE, ALTER ANY DATABASE, or VIEW ANY DEFINITION.
+    sees = any(
+        server.may(session.login, right, None)
+        for right in ("CREATE ANY DATABASE", "ALTER ANY DATABASE", "VIEW ANY DEFINITION")
+    )
+    seen = [one for one in server.databases.values() if sees or server.may(session.login, "CONTROL", one)]
+    rows = [_file(one, file, at) for one in seen for at, file in enumerate(one.files, 1)]
     return _shaped(_FILE, rows)
 
 
@@ -247,6 +252,8 @@ def _server_principals(session: "Session", _: Database) -> list[Row]:
         }
         for at, role in enumerate(SERVER_ROLES)
     ]
+    public = {"name": "public", "principal_id": 2, "sid": b"\x02", "type": "R", "type_desc": _KINDS["R"]}
+    roles.append(public | {"is_disabled": 0, "is_fixed_role": 0, "owning_principal_id": 1})
     return _shaped(_PRINCIPAL, [*(_principal(one) for one in _visible_logins(session)), *roles])
 
 
@@ -320,6 +327,24 @@ def _server_permissions(session: "Session", _: Database) -> list[Row]:
         " state_desc",
         rows,
     )
+
+
+def _database_principals(session: "Session", database: Database) -> list[Row]:
+    session.open_database(database.name)
+    own = {"dbo": b"\x01", "guest": b"\x00", "INFORMATION_SCHEMA": None, "sys": None}
+    rows = [
+        {
+            "name": name,
+            "principal_id": at,
+            "sid": sid,
+            "type": "S",
+            "type_desc": "SQL_USER",
+            "authentication_type": 0 if sid is None or name == "guest" else 1,
+            "is_fixed_role": 0,
+        }
+        for at, (name, sid) in enumerate((own | database.users).items(), 1)
+    ]
+    return _shaped("name principal_id type type_desc sid is_fixed_role authentication_type", rows)
 
 
 def _schemas(session: "Session", database: Database) -> list[Row]:
@@ -508,6 +533,7 @@ _SYS: dict[str, Callable[["Session", Database], list[Row]]] = {
     "sql_logins": _sql_logins,
     "server_role_members": _role_members,
     "server_permissions": _server_permissions,
+    "database_principals": _database_principals,
     "schemas": _schemas,
     "tables": _tables,
     "objects": _tables,

@@ -65,11 +65,11 @@ class Wire:
             said.number, said.text, state=said.state, severity=severity, server=self._server_name, line=said.line
         )
 
-    def rows(self, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    def rows(self, columns: list[str], rows: list[tuple[Any, ...]], *, counts: bool) -> None:
         described = [Column(name, _type_of([row[at] for row in rows])) for at, name in enumerate(columns)]
         closed = result_set(described, [list(row) for row in rows])
         self._tokens += closed[:-_DONE_SIZE]
-        self._done(count=len(rows), command=_SELECT)
+        self._done(count=len(rows) if counts else None, command=_SELECT)
 
     def end_statement(self) -> None:
         self._done()

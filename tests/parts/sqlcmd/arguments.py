@@ -33,6 +33,8 @@ class Arguments:
     trims: bool = False
     separator: str = " "
     width: int = 80
+    """Where a line is wrapped; 0: nowhere, which is the default of the tool in Go."""
+    width_is_set: bool = False
     fixed_width: int = 0
     variable_width: int = 256
     encrypt: str = ""
@@ -116,9 +118,9 @@ GO_LONG = {
 }
 
 
-def parse(words: Sequence[str], *, go: bool) -> Arguments:
-    """Raises UsageError."""
-    reader = _Reader(list(words), go=go)
+def parse(words: Sequence[str], *, go: bool, modes: bool = True) -> Arguments:
+    """`modes`: -N says how much is encrypted. Raises UsageError."""
+    reader = _Reader(list(words), go=go, modes=modes)
     found = reader.read()
     if found.query is not None and found.inputs:
         raise UsageError("The i and the -Q/-q options are mutually exclusive.")
@@ -128,9 +130,11 @@ def parse(words: Sequence[str], *, go: bool) -> Arguments:
 
 
 class _Reader:
-    def __init__(self, words: list[str], *, go: bool) -> None:
+    def __init__(self, words: list[str], *, go: bool, modes: bool) -> None:
         self._words = words
         self._go = go
+        self._modes = modes
+        self._widths: set[str] = set()
         self._found = Arguments()
 
     def read(self) -> Arguments:
@@ -142,6 +146,10 @@ class _Reader:
                 self._option(word[1], word[2:])
             else:
                 raise UsageError(f"'{word}': Unknown Option. Enter '-?' for help.")
+        if self._found.trims and self._widths and not self._go:
+            raise UsageError("The -W and -y/-Y options are mutually exclusive.")
+        if self._go and not self._found.width_is_set:
+            self._found.width = 0
         return self._found
 
     def _long(self, word: str) -> None:
@@ -199,7 +207,7 @@ class _Reader:
         known = _GO_ENCRYPT if self._go else _ENCRYPT
         if self._go and not value:
             value = self._words.pop(0) if self._words and not self._words[0].startswith("-") else "true"
-        if value.lower() not in known:
+        if value.lower() not in known or (value and not self._modes):
             raise UsageError(f"'-N {value}': Unexpected argument.")
         return known[value.lower()]
 
@@ -208,6 +216,8 @@ class _Reader:
         if not value.removeprefix("-").isdigit() or not least <= int(value) <= most:
             raise UsageError(f"'-{letter} {value}': value must be between {least} and {most}.")
         setattr(self._found, name, int(value))
+        self._found.width_is_set = self._found.width_is_set or letter == "w"
+        self._widths |= {letter} & {"y", "Y"}
 
     def _variables(self, value: str) -> None:
         words = [value] if value else []

@@ -13,15 +13,16 @@ from tests.parts.sqlcmd.table import lines_of
 
 _PREFIX = f"[Microsoft][{texts.DRIVER.removeprefix('Microsoft ')}]"
 FAMILY_VARIABLE = "TEST_SQLCMD_FAMILY"
-"""`go` makes it the tool that is written in Go."""
+"""`go` makes it the tool that is written in Go, `odbc17` the one before version 18."""
 DRIVER_VARIABLE = "TEST_SQLCMD_DRIVER"
 """Where Microsoft's driver is."""
 
 
 def main() -> int:
-    go = os.environ.get(FAMILY_VARIABLE) == "go"
+    family = os.environ.get(FAMILY_VARIABLE, "odbc")
+    go = family == "go"
     try:
-        arguments = parse(sys.argv[1:], go=go)
+        arguments = parse(sys.argv[1:], go=go, modes=family != "odbc17")
     except UsageError as wrong:
         _put(sys.stderr, f"Sqlcmd: {wrong}")
         return 1
@@ -29,17 +30,19 @@ def main() -> int:
         _put(sys.stdout, texts.GO_VERSION)
         return 0
     if arguments.shows_help:
-        _put(sys.stdout, texts.GO_HELP if go else texts.ODBC_HELP)
+        _put(sys.stdout, texts.HELP[family])
         return 0
-    return _Run(arguments, go=go).run()
+    return _Run(arguments, family).run()
 
 
 class _Run:
     """One run of scripts against one server."""
 
-    def __init__(self, arguments: Arguments, *, go: bool) -> None:
+    def __init__(self, arguments: Arguments, family: str) -> None:
         self._arguments = arguments
-        self._go = go
+        self._go = family == "go"
+        # From 18 on, the driver encrypts and validates unless told not to; Go's tool validates only with -N.
+        self._encrypts = family == "odbc"
         self._worst = 0
         self._out: TextIO = sys.stdout
 
@@ -63,8 +66,7 @@ class _Run:
         attributes = {
             "Server": arguments.server or os.environ.get("SQLCMDSERVER", "localhost"),
             "Database": arguments.database or os.environ.get("SQLCMDDBNAME", ""),
-            # ODBC 18 encrypts and validates unless it is told not to; the tool in Go validates only with -N.
-            "Encrypt": arguments.encrypt or ("Mandatory" if not self._go else "Optional"),
+            "Encrypt": arguments.encrypt or ("Mandatory" if self._encrypts else "Optional"),
             "TrustServerCertificate": "Yes" if arguments.trusts_certificate else "No",
             "QuotedId": "Yes" if arguments.quoted_identifiers else "No",
             "APP": "SQLCMD",
@@ -116,13 +118,16 @@ class _Run:
 
     def _run_batch(self, connection: Connection, batch: str) -> bool:
         """Whether to go on."""
+        sets = 0
         for answer in connection.run(batch):
             if isinstance(answer, Told):
                 self._tell(answer)
             elif isinstance(answer, Rows):
-                self._print(answer)
+                # The tool over ODBC puts a blank line between results, the one in Go after each.
+                self._print(answer, before=bool(sets) and not self._go)
+                sets += 1
             elif isinstance(answer, Affected):
-                _put(self._out, f"\n({answer.count} rows affected)")
+                self._count(answer.count)
         return not (self._arguments.exits_on_error and self._fails(self._worst))
 
     def _tell(self, told: Told) -> None:
@@ -148,9 +153,17 @@ class _Run:
         redirected = level is not None and (level == 1 or severity > 10)
         return sys.stderr if redirected else self._out
 
-    def _print(self, rows: Rows) -> None:
-        for line in lines_of(rows, self._arguments):
+    def _print(self, rows: Rows, *, before: bool) -> None:
+        blank = [""]
+        lines = lines_of(rows, self._arguments)
+        for line in [*(blank if before else ()), *lines, *(blank if self._go else ())]:
             _put(self._out, line)
+        if rows.count >= 0:
+            self._count(rows.count)
+
+    def _count(self, count: int) -> None:
+        noun = "row" if self._go and count == 1 else "rows"
+        _put(self._out, f"{'' if self._go else chr(10)}({count} {noun} affected)")
 
     def _code(self) -> int:
         return 1 if self._arguments.exits_on_error and self._fails(self._worst) else 0

@@ -46,6 +46,8 @@ class Rows:
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str | None, ...], ...]
+    count: int
+    """As the server counted them; -1 with SET NOCOUNT ON."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,22 @@ class Connection:
         count = ctypes.c_short()
         self._odbc.SQLNumResultCols(statement, ctypes.byref(count))
         if not count.value:
-            rows = ctypes.c_ssize_t()
-            self._odbc.SQLRowCount(statement, ctypes.byref(rows))
-            if rows.value >= 0:
-                yield Affected(rows.value)
+            affected = self._count(statement)
+            if affected >= 0:
+                yield Affected(affected)
             return
         columns = tuple(self._column(statement, at) for at in range(1, count.value + 1))
         rows_read = []
         while (code := self._odbc.SQLFetch(statement)) in (_SUCCESS, _WITH_INFO):
             rows_read.append(tuple(self._value(statement, at) for at in range(1, count.value + 1)))
-        yield Rows(columns, tuple(rows_read))
+        yield Rows(columns, tuple(rows_read), self._count(statement))
         if code != _NO_DATA:
             yield from self._told(_STMT, statement, code)
+
+    def _count(self, statement: ctypes.c_void_p) -> int:
+        rows = ctypes.c_ssize_t()
+        self._odbc.SQLRowCount(statement, ctypes.byref(rows))
+        return rows.value
 
     def _column(self, statement: ctypes.c_void_p, at: int) -> Column:
         name = ctypes.create_string_buffer(520)

@@ -11,11 +11,12 @@ _BINARY = (-2, -3, -4)
 
 
 def lines_of(rows: Rows, arguments: Arguments) -> Iterator[str]:
-    """The header, unless it is switched off, the rows, and a blank line."""
+    """The header, unless it is switched off, and the rows."""
     if arguments.headers != -1:
         yield _line([_cell(one.name, one, arguments, header=True) for one in rows.columns], arguments)
         yield _line(
-            ["-" * (len(one.name) if arguments.trims else _width(one, arguments)) for one in rows.columns], arguments
+            ["-" * (len(one.name) or 1 if arguments.trims else _width(one, arguments)) for one in rows.columns],
+            arguments,
         )
     for row in rows.rows:
         yield _line([_cell(_text(v, c), c, arguments) for v, c in zip(row, rows.columns, strict=True)], arguments)
@@ -28,12 +29,15 @@ def _text(value: str | None, column: Column) -> str:
 
 
 def _line(cells: list[str], arguments: Arguments) -> str:
-    return arguments.separator.join(cells)
+    line = arguments.separator.join(cells)
+    width = arguments.width or len(line) or 1
+    return "\n".join(line[at : at + width] for at in range(0, len(line), width))
 
 
 def _cell(text: str, column: Column, arguments: Arguments, *, header: bool = False) -> str:
     if arguments.trims:
-        return text.rstrip()
+        is_long = column.size in (0, 0x7FFFFFFF)  # a type without a limit
+        return (text[: arguments.variable_width] if is_long else text).rstrip()
     width = _width(column, arguments)
     if column.kind in _NUMBERS and not header:
         return text.rjust(width)

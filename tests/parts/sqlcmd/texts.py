@@ -11,7 +11,7 @@ Copyright (C) 2017 Microsoft Corporation. All rights reserved.
 usage: sqlcmd            [-U login id]          [-P password]
   [-S server or Dsn if -D is provided]
   [-H hostname]          [-E trusted connection]
-  [-N Encrypt Connection][-C Trust Server Certificate]
+  [-N[s|m|o] Encrypt Connection][-C Trust Server Certificate]
   [-d use database name] [-l login timeout]     [-t query timeout]
   [-h headers]           [-s colseparator]      [-w screen width]
   [-a packetsize]        [-e echo input]        [-I Enable Quoted Identifiers]
@@ -46,3 +46,9 @@ Legal docs and information: aka.ms/SqlcmdLegal
 Third party notices: aka.ms/SqlcmdNotices"""
 
 GO_HELP = f"{_BANNER}\nFlags:\n" + "\n".join(f"-{letter},--{name}" for name, letter in GO_LONG.items())
+
+HELP = {
+    "odbc": ODBC_HELP,
+    "odbc17": ODBC_HELP.replace("[s|m|o]", "").replace("18.6.0002.1", "17.10.0001.1"),
+    "go": GO_HELP,
+}

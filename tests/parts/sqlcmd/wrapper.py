@@ -10,7 +10,7 @@ from tests.parts.servers import ROOT
 from tests.parts.sqlcmd.command import DRIVER_VARIABLE, FAMILY_VARIABLE
 from tests.parts.sqlcmd.odbc import driver_file
 
-Family = Literal["odbc", "go"]
+Family = Literal["odbc", "odbc17", "go"]
 
 
 def install(folder: Path, family: Family = "odbc") -> Path:
