@@ -98,13 +98,14 @@ class Telling:
 
 
 def _logs(configuration: Config, form: Format | None, warn: Callable[[str], None] | None) -> Logs:
-    stream: TextIO | None = sys.stderr if form else None
+    # What `--debug` has set.
+    debug = logging.getLogger().level <= logging.INFO
+    stream: TextIO | None = sys.stderr if form or debug else None
     return configure(
-        form or "auto",
+        form or ("text" if debug else "auto"),
         zone=ZoneInfo(configuration.timezone),
         redact=configuration.redactor,
-        # What `--debug` has set.
-        level=logging.DEBUG if logging.getLogger().level <= logging.INFO else logging.INFO,
+        level=logging.DEBUG if debug else logging.INFO,
         environment=configuration.environment,
         stream=stream,
         warn=warn,

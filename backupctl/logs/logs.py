@@ -49,8 +49,8 @@ def configure(
     """
     logs = Logs(Background(zone, redact, environment), warn or (lambda text: _log.warning("%s", text)))
     logs.begin(level)
-    if stream is not None:
-        logs.add(console(stream, format, logs.background))
+    # Where no handler is, logging itself writes warnings to stderr, as they come (its "last resort").
+    logs.add(logging.NullHandler() if stream is None else console(stream, format, logs.background))
     return logs
 
 

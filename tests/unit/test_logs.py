@@ -202,3 +202,10 @@ def test_the_process_s_logging_is_left_as_it_was(out: io.StringIO) -> None:
     with logging_to(out):
         assert root.handlers != before[0]
     assert (root.handlers, root.level, threading.excepthook, warnings.showwarning) == before
+
+
+def test_without_a_console_nothing_is_written_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with configure(zone=ZONE, redact=Redactor()) as logs:
+        logs.hear(Finished("shop", run("r1", Outcome.FAILED)))
+        logging.getLogger("backupctl.runner").warning("something that logging's last resort would show")
+    assert capfd.readouterr().err == ""
