@@ -13,7 +13,7 @@ from backupctl.errors import BusyError, UsageError
 from backupctl.journal import Journal
 
 # Who looks whether a run still goes on holds its lock for a moment, and must not cost anybody a run.
-_LOOKED_AT_S = 0.2
+_LOOKED_AT_S = 1.0
 
 
 class StateFolder:

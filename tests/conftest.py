@@ -25,6 +25,11 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those begin first that mostly wait, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow_first") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Callable[[int], PostgresServer]]:
     """The session's server of a version, started when first asked for; leave it as it was."""

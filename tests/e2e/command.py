@@ -1,4 +1,4 @@
-"""The installed command, run as a user runs it, with nothing of ours in its environment."""
+"""The command, run as a user runs it, with nothing of ours in its environment; most of its starts are forks."""
 
 import json
 import os
@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.e2e.forked import PARENT, Forked, can_be_forked
+
 assert Path("/proc/thread-self/children").exists(), "the kernel must tell the children of a process"
 
 COMMAND = Path(sys.executable).with_name("backupctl")
-IMPATIENT = Path(__file__).with_name("impatient.py")
 TIMEOUT_S = 120
 
 
@@ -44,6 +45,8 @@ class Workplace:
         self.seen_in_children: set[str] = set()
         self.is_patient = True
         """Whether a store that is out of order is waited for as long as users want it: most of a minute."""
+        self.is_forked = True
+        """Whether the command may be a fork of what has been imported; else it is started as users start it."""
 
     def write(self, yaml: str) -> None:
         (self.folder / "jobs.yaml").write_text(yaml)
@@ -85,17 +88,8 @@ class Running:
     def __init__(self, place: Workplace, args: tuple[str, ...], env: Mapping[str, str] | None) -> None:
         self._place = place
         self.children: set[int] = set()
-        self._program = [str(COMMAND)] if place.is_patient else [sys.executable, str(IMPATIENT)]
         self._messages = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- lives as long as the command
-        self.process = subprocess.Popen(
-            [*self._program, *args],
-            cwd=place.folder,
-            env=place.environment(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            text=True,
-        )
+        self.process = self._forked(args, env) if place.is_forked and can_be_forked(env) else self._started(args, env)
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -116,7 +110,24 @@ class Running:
         alive = {pid for pid in self.children if _is_alive(pid)}
         assert not alive, f"processes were left: {[_read(pid, 'cmdline') for pid in alive]}"
         assert "Traceback" not in err, err
+        assert self.process.returncode is not None
         return Ended(self.process.returncode, out, err)
+
+    def _forked(self, args: tuple[str, ...], env: Mapping[str, str] | None) -> Forked:
+        place = self._place
+        environment = place.environment(env)
+        return Forked(args, cwd=place.folder, env=environment, stderr=self._messages, is_patient=place.is_patient)
+
+    def _started(self, args: tuple[str, ...], env: Mapping[str, str] | None) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [str(COMMAND), *args],
+            cwd=self._place.folder,
+            env=self._place.environment(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._messages,
+            text=True,
+        )
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -144,7 +155,7 @@ class Running:
             for pid in _descendants(self.process.pid):
                 self.children.add(pid)
                 environ, cmdline = _read(pid, "environ"), _read(pid, "cmdline")
-                if self._program[-1].encode() in cmdline:
+                if str(COMMAND).encode() in cmdline or str(PARENT).encode() in cmdline:
                     continue  # between fork and exec a child still looks like its parent
                 for name, secret in self._place.secrets.items():
                     if secret.encode() in environ + cmdline:

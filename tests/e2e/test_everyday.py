@@ -15,6 +15,11 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.s3 import S3Server
 
 
+@pytest.fixture(autouse=True)
+def _as_users_start_it(place: Workplace) -> None:
+    place.is_forked = False
+
+
 @pytest.fixture(scope="module")
 def server(postgres_server: Callable[[int], PostgresServer]) -> Iterator[PostgresServer]:
     """A PostgreSQL 16 with a database `everyday`."""
@@ -216,6 +221,7 @@ def test_list_shows_times_in_the_jobs_zone(place: Workplace) -> None:
 
 
 def test_usage_errors_are_one_line_with_exit_code_2(place: Workplace) -> None:
+    place.is_forked = True
     sqlite_job(place)
     for args in (
         ["run-once", "shpo"],

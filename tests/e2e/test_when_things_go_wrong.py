@@ -251,6 +251,7 @@ def test_a_store_that_goes_on_failing_gets_nothing(
     assert "500" in ended.err or "InternalError" in ended.err
 
 
+@pytest.mark.slow_first
 def test_the_store_is_killed_in_the_middle_of_the_upload(
     place: Workplace,
     server: PostgresServer,

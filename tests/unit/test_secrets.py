@@ -25,7 +25,7 @@ def _named_as_secrets() -> list[tuple[type[BaseModel], str]]:
 @pytest.mark.parametrize(("model", "name"), _named_as_secrets(), ids=lambda part: getattr(part, "__name__", part))
 def test_a_field_with_a_secrets_name_is_masked_whatever_its_type_is(model: type[BaseModel], name: str) -> None:
     for value in ("hunter2", SecretStr("hunter2"), ("hunter2",), {"NAME": "hunter2"}):
-        assert "hunter2" in secrets_of(model.model_construct(**{name: value}))
+        assert "hunter2" in secrets_of(model.model_construct(None, **{name: value}))
 
 
 def test_every_secret_of_a_type_is_in_a_field_with_a_secrets_name() -> None:
