@@ -14,7 +14,8 @@ from tests.parts.servers import PARTS
 WINDOWS = {"phone": 360, "desktop": 900}
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 LETTERS = letters()
-PICTURED = {"success", "failure", "drift", "partial", "stale", "digest"}  # a picture takes longer than all the measuring
+# A picture takes longer than all the measuring.
+PICTURED = {"success", "failure", "drift", "partial", "stale", "digest"}
 
 
 @pytest.fixture(scope="module")
