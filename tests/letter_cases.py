@@ -122,12 +122,16 @@ def letters() -> dict[str, Message]:
         manifest().model_copy(update={"database": name, "databases": ("crm", "erp", "shop")})
         for name in ("crm", "shop")
     )
+    of_several = replace(
+        FACTS, target="* at db1.internal:5432", last_good=Good(NOW - timedelta(days=1), 900 * _MIB, 3600 * _MIB)
+    )
     partial = replace(
         BAD_RUN,
         outcome=Outcome.PARTIAL,
         manifests=several,
         failures={"erp": "permission denied for table invoices"},
         error="1 of 3 databases has no backup: erp: permission denied for table invoices",
+        hint="GRANT pg_read_all_data TO backup",
     )
     failing = replace(FACTS, failed_before=3, failing_since=NOW - timedelta(days=2))
     return {
@@ -135,8 +139,8 @@ def letters() -> dict[str, Message]:
         "failure": about_run(BAD_RUN, replace(FACTS, output=OUTPUT)),
         "recovery": about_run(GOOD_RUN, failing),
         "drift": about_run(small, drifted),
-        "several": about_run(replace(GOOD_RUN, manifests=several), FACTS),
-        "partial": about_run(partial, FACTS),
+        "several": about_run(replace(GOOD_RUN, manifests=several), of_several),
+        "partial": about_run(partial, of_several),
         "skipped": about_run(
             replace(BAD_RUN, outcome=Outcome.SKIPPED, error="the job is already running", hint=None), FACTS
         ),
