@@ -155,10 +155,8 @@ class _Job:
         self._close()
 
     def abandon(self) -> None:
-        """A server that died leaves what it had written."""
-        if not self._server.is_dead:
-            for target in self._targets:
-                target.abandon()
+        for target in self._targets:
+            target.abandon(died=self._server.is_dead)
 
     def _position(self, target: "devices.FileTarget | devices.S3Target") -> int:
         """Which set of the media this one will be. Raises SqlError 3242 for a file that is none, and 3098."""

@@ -64,11 +64,13 @@ class FileTarget:
     def commit(self) -> None:
         self._file.close()
 
-    def abandon(self) -> None:
-        """What a failed backup leaves: nothing, if it made the file itself."""
+    def abandon(self, *, died: bool) -> None:
+        """What a failed backup leaves: nothing, if it made the file itself; a server that died leaves what it wrote."""
         if self._file is None:
             return
         self._file.close()
+        if died:
+            return
         if self.existing is None:
             self._place.unlink(missing_ok=True)
         else:
@@ -99,7 +101,7 @@ class S3Target:
             self._send(len(self._pending))
         self._s3.complete(self._upload, self._parts)
 
-    def abandon(self) -> None:
+    def abandon(self, *, died: bool) -> None:
         """The documentation: parts of an upload that was not completed stay on the store."""
 
     def _send(self, size: int) -> None:
@@ -130,7 +132,11 @@ class _S3:
             region_name="us-east-1",
             verify=str(server.s3_ca_file) if server.s3_ca_file else True,
             config=Config(
-                s3={"addressing_style": "path"}, retries={"max_attempts": 0}, connect_timeout=5, read_timeout=30
+                s3={"addressing_style": "path"},
+                retries={"max_attempts": 0},
+                connect_timeout=5,
+                read_timeout=30,
+                request_checksum_calculation="when_required",  # SQL Server sends none
             ),
         )
 

@@ -92,6 +92,7 @@ class MssqlServer:
         self.certificate_file = self._folder / "server.pem"
         self.certificate_file.write_bytes(_certificate().cert_pem)
         self.s3_ca_file = s3_ca_file
+        self._death: threading.Thread | None = None
         self._become_itself()
         self.start()
 
@@ -246,7 +247,9 @@ class MssqlServer:
             self.start()
 
     def start(self) -> None:
-        self.is_dead = False
+        if self._death is not None:
+            self._death.join()
+        self._death, self.is_dead = None, False
         self._listener = Listener(self, self.port, _certificate())
         self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -260,7 +263,9 @@ class MssqlServer:
         self._thread.join()
 
     def close(self) -> None:
-        if not self.is_dead:
+        if self._death is not None:
+            self._death.join()
+        elif not self.is_dead:
             self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -328,7 +333,8 @@ class MssqlServer:
         self.on_percent(percent)
         if self.dies_at is not None and percent >= self.dies_at:
             self.is_dead = True
-            threading.Thread(target=self.kill).start()
+            self._death = threading.Thread(target=self.kill)
+            self._death.start()
             raise ClientGoneError
 
     def rot(self, devices: Sequence[Device]) -> None:

@@ -7,6 +7,7 @@ import logging
 import select
 import socket
 import socketserver
+import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from pysqlbridge.tds.connection import Connection, ConnectionState
 from pysqlbridge.tds.packet import PacketStatus, PacketType, TdsProtocolError, build_packet
 from pysqlbridge.tds.prelogin import Version
 from pysqlbridge.tds.result import Column, Float, Integer, NVarChar, Query, VarBinary, result_set
-from pysqlbridge.tds.token import DoneStatus, EnvChangeType, done, env_change, error, info
+from pysqlbridge.tds.token import DoneStatus, EnvChangeType, TokenType, done
 
 from tests.parts.mssql.errors import Message, SqlError, message
 
@@ -57,13 +58,13 @@ class Wire:
 
     def tell(self, said: Message) -> None:
         """An informational message or an error, in the client's order."""
-        kind = error if said.severity > 10 else info
+        kind = TokenType.ERROR if said.severity > 10 else TokenType.INFO
         # Severity 10 goes over the wire as class 0, as the documentation of "Database Engine Error Severities" has it.
         severity = said.severity if said.severity > 10 else 0
         self._errors = self._errors or said.severity > 10
-        self._tokens += kind(
-            said.number, said.text, state=said.state, severity=severity, server=self._server_name, line=said.line
-        )
+        body = struct.pack("<IBB", said.number, said.state, severity) + _counted(said.text, "<H")
+        body += _counted(self._server_name, "B") + _counted("", "B") + struct.pack("<I", said.line)
+        self._tokens += struct.pack("<BH", kind, len(body)) + body
 
     def rows(self, columns: list[str], rows: list[tuple[Any, ...]], *, counts: bool) -> None:
         described = [Column(name, _type_of([row[at] for row in rows])) for at, name in enumerate(columns)]
@@ -75,7 +76,8 @@ class Wire:
         self._done()
 
     def changed_database(self, new: str, old: str) -> None:
-        self._tokens += env_change(EnvChangeType.DATABASE, new, old)
+        body = bytes([EnvChangeType.DATABASE]) + _counted(new, "B") + _counted(old, "B")
+        self._tokens += struct.pack("<BH", TokenType.ENV_CHANGE, len(body)) + body
 
     def flush(self) -> None:
         """Send what there is. Raises ClientGoneError once nobody listens."""
@@ -104,6 +106,12 @@ class Wire:
             status |= DoneStatus.ERROR
             self._errors = False
         self._tokens += done(status=status, current_command=command, row_count=count or 0)
+
+
+def _counted(text: str, size: str) -> bytes:
+    """Text behind its length in UTF-16 units; pysqlbridge's own tokens count characters, which breaks on emoji."""
+    encoded = text.encode("utf-16-le")
+    return struct.pack(size, len(encoded) // 2) + encoded
 
 
 _DONE_SIZE = len(done())
@@ -168,6 +176,7 @@ class _Connection(Connection):  # type: ignore[misc]  # pysqlbridge is untyped
             self._refuse(responses, message(4060, self._database), message(18456, user))
             return
         super()._finish_login(responses)
+        self._batches = self._host.begin(user, self._database, self._wire)
 
     def _refuse(self, responses: list[bytes], *told: Message) -> None:
         for said in told:
@@ -176,8 +185,6 @@ class _Connection(Connection):  # type: ignore[misc]  # pysqlbridge is untyped
         self._state = ConnectionState.FAILED
 
     def _answer(self, query: Query) -> _Answer:
-        if self._batches is None:
-            self._batches = self._host.begin(self._login.user_name, self._database, self._wire)
         if query.procedure is not None:
             self._wire.tell(message(2812, query.procedure))
             return _Answer(self._wire.close())

@@ -1,6 +1,7 @@
 """The `sqlcmd` of the tests: `python -m tests.parts.sqlcmd.command`; its options mean what the real tool's mean."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,7 @@ from tests.parts.sqlcmd.table import lines_of
 _PREFIX = f"[Microsoft][{texts.DRIVER.removeprefix('Microsoft ')}]"
 FAMILY_VARIABLE = "TEST_SQLCMD_FAMILY"
 """`go` makes it the tool that is written in Go, `odbc17` the one before version 18."""
+_NOCOUNT = re.compile(r"\bSET\s+NOCOUNT\s+(ON|OFF)\b", re.IGNORECASE)
 DRIVER_VARIABLE = "TEST_SQLCMD_DRIVER"
 """Where Microsoft's driver is."""
 
@@ -44,6 +46,7 @@ class _Run:
         # From 18 on, the driver encrypts and validates unless told not to; Go's tool validates only with -N.
         self._encrypts = family == "odbc"
         self._worst = 0
+        self._counts = True
         self._out: TextIO = sys.stdout
 
     def run(self) -> int:
@@ -119,6 +122,9 @@ class _Run:
     def _run_batch(self, connection: Connection, batch: str) -> bool:
         """Whether to go on."""
         sets = 0
+        # The driver does not tell a count of 0 from none, so what was sent must.
+        for word in _NOCOUNT.findall(batch):
+            self._counts = word.upper() == "OFF"
         for answer in connection.run(batch):
             if isinstance(answer, Told):
                 self._tell(answer)
@@ -158,7 +164,7 @@ class _Run:
         lines = lines_of(rows, self._arguments)
         for line in [*(blank if before else ()), *lines, *(blank if self._go else ())]:
             _put(self._out, line)
-        if rows.count >= 0:
+        if self._counts:
             self._count(rows.count)
 
     def _count(self, count: int) -> None:

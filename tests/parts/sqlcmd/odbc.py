@@ -2,7 +2,7 @@
 
 import ctypes
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Rows:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str | None, ...], ...]
     count: int
-    """As the server counted them; -1 with SET NOCOUNT ON."""
+    """As the server counted them; the driver (18.6) says 0 with SET NOCOUNT ON."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,12 @@ class Connection:
         self._connection = self._handle(_DBC, self._env)
         self._odbc.SQLSetConnectAttrW(self._connection, _LOGIN_TIMEOUT, ctypes.c_void_p(login_timeout), 0)
         self._query_timeout = query_timeout
+        self._is_closed = False
         text = ";".join(f"{key}={{{value.replace('}', '}}')}}}" for key, value in attributes.items())
         self._check(self._odbc.SQLDriverConnectW(self._connection, None, _wide(text), -3, None, 0, None, 0), _DBC)
 
-    def run(self, batch: str) -> Iterator[Told | Rows | Affected]:
-        """Everything that a batch answers with, as it comes."""
+    def run(self, batch: str) -> Generator[Told | Rows | Affected, None, None]:
+        """Everything that a batch answers with, as it comes; who closes it before its end cancels the batch."""
         statement = self._handle(_STMT, self._connection)
         self._odbc.SQLSetStmtAttrW(statement, _QUERY_TIMEOUT, ctypes.c_void_p(self._query_timeout), 0)
         try:
@@ -109,6 +110,9 @@ class Connection:
             self._odbc.SQLFreeHandle(_STMT, statement)
 
     def close(self) -> None:
+        if self._is_closed:  # the driver crashes on a handle that it freed
+            return
+        self._is_closed = True
         self._odbc.SQLDisconnect(self._connection)
         self._odbc.SQLFreeHandle(_DBC, self._connection)
         self._odbc.SQLFreeHandle(_ENV, self._env)
