@@ -1,6 +1,7 @@
 """What an engine is: it looks at one database, dumps it as honest streams, and restores it."""
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ Tls = Literal["off", "prefer", "require", "verify-ca", "verify-full"]
 
 _LOCAL = "localhost"
 _LOCAL_NAMES = (_LOCAL, "127.0.0.1", "::1")
+# What the engines call the databases that stand beside the asked-for one while they restore.
+_OF_A_RESTORE = re.compile(r"backupctl_(restore|old)_[0-9a-f]{8}")
 # What stands for a name that is not there: no database has it, and it is not empty, which is another mistake.
 _NO_NAME = "\0"
 Pattern = Annotated[str, Field(min_length=1)]
@@ -31,6 +34,11 @@ def server_named(host: str | None) -> str:
     return _LOCAL if name in _LOCAL_NAMES or name.startswith("/") else name
 
 
+def is_of_a_restore(database: str) -> bool:
+    """Whether a restore made it to pass away again: half a database, or one that was replaced."""
+    return _OF_A_RESTORE.fullmatch(database) is not None
+
+
 class EngineOptions(Options):
     """A job's `database`."""
 
@@ -40,6 +48,11 @@ class EngineOptions(Options):
     def server(self) -> str | None:
         """What jobs of one server have in common, so that not too many dump it at once; None: there is no server."""
         return None
+
+    @property
+    def has_several(self) -> bool:
+        """Whether the job is of several databases of a server, found at each run."""
+        return False
 
     def objection(self, access: BucketAccess | None, compression: Compression) -> tuple[str, str] | None:
         """The key that does not go with the job's storage or compression, and why, with the way out; None: all does."""
@@ -91,6 +104,10 @@ class ServerOptions(EngineOptions):
     def of(self, name: str) -> Self:
         """The same for one database of the several."""
         return self.model_copy(update={"name": name, "names": (), "exclude": (), "parallel": 1})
+
+    @property
+    def has_several(self) -> bool:
+        return bool(self.names)
 
     @property
     def shown(self) -> str:
@@ -228,3 +245,10 @@ class ServerEngine(Engine):
 
         Works with `names` in the place of `name`. Raises EngineError.
         """
+
+    def unseen(self) -> str | None:
+        """Why there may be databases that `databases` does not give, and what mends it; None: it gives all.
+
+        Raises EngineError.
+        """
+        return None

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from backupctl.access import BucketAccess
-from backupctl.engines.base import EngineOptions, Findings, Part, Preflight, Restore, ServerEngine
+from backupctl.engines.base import EngineOptions, Findings, Part, Preflight, Restore, ServerEngine, is_of_a_restore
 from backupctl.engines.counting import Counter, Counting
 from backupctl.engines.messages import named
 from backupctl.engines.mysql.accounts import Script
@@ -18,7 +19,7 @@ from backupctl.engines.mysql.inserts import InsertCounter
 from backupctl.engines.mysql.options import SYSTEM_SCHEMAS, FamilyOptions, MysqlOptions
 from backupctl.engines.mysql.privileges import Problem, Rights, Survey, refuse, refuse_incomplete
 from backupctl.engines.mysql.restore import Restoration
-from backupctl.engines.mysql.server import connected
+from backupctl.engines.mysql.server import Server, connected
 from backupctl.engines.mysql.sql import Sql
 from backupctl.errors import EngineError
 from backupctl.model import DUMP_ROLE, GLOBALS_ROLE, Manifest
@@ -55,13 +56,22 @@ class MysqlEngine(ServerEngine):
         return f"{self._connection.server}/{self._options.shown}"
 
     def databases(self) -> tuple[str, ...]:
-        sql, _ = connected(self._connection, self._clients)
+        sql, _ = self._connected
         found = [name for (name,) in sql.rows(_DATABASES)]
-        return tuple(sorted(name for name in found if name.lower() not in SYSTEM_SCHEMAS))
+        return tuple(sorted(name for name in found if not (name.lower() in SYSTEM_SCHEMAS or is_of_a_restore(name))))
+
+    def unseen(self) -> str | None:
+        sql, server = self._connected
+        if Rights.of(sql, server, "").sees_databases:
+            return None
+        return (
+            f"the user {server.user} sees only databases that it has rights to, others are not backed up; "
+            f"as an administrator run: GRANT SHOW DATABASES ON *.* TO {server.account};"
+        )
 
     def preflight(self) -> Preflight:
         options = self._options
-        sql, server = connected(self._connection, self._clients)
+        sql, server = self._connected
         facts = Facts.of(sql.at(options.name), server, options.name)
         rights = Rights.of(sql, server, options.name)
         survey = Survey(facts, server, rights, options.name)
@@ -88,6 +98,10 @@ class MysqlEngine(ServerEngine):
 
     def restore(self, request: Restore) -> None:
         Restoration(self._connection, self._clients, request).run()
+
+    @cached_property
+    def _connected(self) -> tuple[Sql, Server]:
+        return connected(self._connection, self._clients)
 
     def _warnings(self, survey: Survey, incomplete: list[Problem], client: Client) -> list[str]:
         options, facts, server = self._options, survey.facts, survey.server

@@ -18,6 +18,9 @@ _GRANT = re.compile(
     rf"^(GRANT|REVOKE) ((?:[A-Z_, ]|{_COLUMNS})+) ON (\*\.\*|{_NAME}\.(?:\*|{_NAME})) (?:TO|FROM) ", re.MULTILINE
 )
 _ALL = "ALL PRIVILEGES"
+# Any right to what is in databases, given for the whole server, shows them all (sql_show.cc, DB_ACLS); these are the
+# ones that a user who dumps may have.
+_SHOWING = ("SHOW DATABASES", "SELECT", "LOCK TABLES", "SHOW VIEW", "EVENT", "TRIGGER", "EXECUTE")
 
 Problem = tuple[str, str]
 """A fact, and what the server's administrator runs to mend it."""
@@ -60,6 +63,11 @@ class Rights:
 
     def on_server(self, privilege: str) -> bool:
         return bool({privilege, _ALL} & self.server)
+
+    @property
+    def sees_databases(self) -> bool:
+        """Whether this user is shown those too that it has no right to."""
+        return any(map(self.on_server, _SHOWING))
 
     def on_database(self, privilege: str) -> bool:
         return self.on_server(privilege) or bool({privilege, _ALL} & self.database)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from backupctl.access import BucketAccess
-from backupctl.engines.base import EngineOptions, Part, Preflight, Restore, ServerEngine
+from backupctl.engines.base import EngineOptions, Part, Preflight, Restore, ServerEngine, is_of_a_restore
 from backupctl.engines.counting import Counting
 from backupctl.engines.postgres.census import CopyCounter
 from backupctl.engines.postgres.clients import Client, Clients, parse_version
@@ -22,8 +22,12 @@ from backupctl.model import DUMP_ROLE, GLOBALS_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Reader
 
-# Templates are what new databases are made from; one that allows no connection cannot be dumped (template0).
-_DATABASES = "SELECT coalesce(json_agg(datname), '[]') FROM pg_database WHERE datallowconn AND NOT datistemplate"
+# Templates are what new databases are made from; one that allows no connection cannot be dumped (template0), nor can
+# one whose DROP was interrupted, which has the limit -2 (since 11.21, 12.16, 13.12, 14.9 and 15.4).
+_DATABASES = (
+    "SELECT coalesce(json_agg(datname), '[]') FROM pg_database"
+    " WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2"
+)
 _GLOBALS_SUFFIX = ".globals.sql"
 
 
@@ -59,7 +63,7 @@ class PostgresEngine(ServerEngine):
 
     def databases(self) -> tuple[str, ...]:
         found: list[str] = outside(str(self._clients.any("psql").program), self._connection).ask(_DATABASES)
-        return tuple(sorted(found))
+        return tuple(sorted(name for name in found if not is_of_a_restore(name)))
 
     def preflight(self) -> Preflight:
         psql = Psql(str(self._clients.any("psql").program), self._connection, self._options.name)

@@ -11,7 +11,8 @@ from backupctl.process import PROBE_TIMEOUT_S
 
 # -X: no psqlrc; -w: never prompt. Without ON_ERROR_STOP psql ends with 0 after an error.
 QUIET = ("-X", "-q", "-w", "-v", "ON_ERROR_STOP=1")
-_MAINTENANCE = ("postgres", "template1")
+# Without a name, libpq takes the user's: the database of its own.
+_MAINTENANCE = ("postgres", "template1", "")
 # Names are schema-qualified by nobody's setting but ours, and a backslash in a literal is a backslash.
 _PRELUDE = (
     "SET standard_conforming_strings = on; SET search_path = pg_catalog; SET default_transaction_read_only = off; "
@@ -48,22 +49,23 @@ class Psql:
         return type(self)(self.program, self.connection.not_cancelled(), self.database)
 
 
-def outside(program: str, connection: Connection, *, but: str = "") -> Psql:
+def outside(program: str, connection: Connection, *, but: str | None = None) -> Psql:
     """psql for questions about the server itself, in a database that every server has, `but` for one.
 
-    Raises EngineError.
+    Raises EngineError, that of the first where none of them lets us in.
     """
-    databases = [name for name in _MAINTENANCE if name != but]
-    for database in databases[:-1]:
+    refused: list[EngineError] = []
+    for database in _MAINTENANCE:
         psql = Psql(program, connection, database)
         try:
-            psql.execute("SELECT;")
+            if database != but:
+                psql.execute("SELECT;")
+                return psql
         except EngineError as error:
-            if f'"{database}"' not in error.message:
+            if database and f'"{database}"' not in error.message:
                 raise
-        else:
-            return psql
-    return Psql(program, connection, databases[-1])
+            refused.append(error)
+    raise refused[0]
 
 
 def identifier(name: str) -> str:
