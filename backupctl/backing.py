@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeVar
 
 from backupctl.beside import each, in_background, result_of
 from backupctl.config import Job
@@ -16,16 +17,21 @@ from backupctl.engines.base import Preflight, ServerEngine, ServerOptions
 from backupctl.errors import EngineError, StorageError
 from backupctl.events import DatabaseEnded, Doing, Listener, Warned
 from backupctl.journal import Journal
+from backupctl.listing import Stored
 from backupctl.making import Making
 from backupctl.model import BackupId, Manifest
 from backupctl.process import Session
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
-from backupctl.several import Choice, Made, choose, gone_and_come, lacking
+from backupctl.several import Choice, Made, choose, gone_and_come, has_patterns, lacking
 from backupctl.wiring import engine_of
 
 _COMPARED = 20
 """So many of a database's newest backups are looked at for what a new one should hold."""
+_NEWEST = 3
+"""So many of the newest backups are looked at for one that tells which databases there were."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,18 +78,22 @@ class Backing:
         ).make()
 
     def _each(self, several: ServerOptions, only: frozenset[str] | None, made: Made) -> None:
-        found = databases_of(self.job, self.session)
+        server = server_of(self.job, self.session)
+        found = server.databases()
         choice = choose(found, several.names, several.exclude)
+        self._tell_unseen(several, server)
         self._tell_changes(choice, found, made)
         wanted = [name for name in choice.all if only is None or name in only]
         each(partial(self._attempt, several, choice, made), wanted, several.parallel)
-        self.session.cancel.check()
-        made.check()
+        if made.failures:
+            self.session.cancel.check()
+        made.check(len(choice.all))
 
     def _attempt(self, several: ServerOptions, choice: Choice, made: Made, name: str) -> None:
         """Back one of the several up, and say what came of it."""
 
         def work() -> None:
+            self.session.cancel.check()
             if name in choice.lacking:
                 raise lacking(name)
             job = replace(self.job, database=several.of(name))
@@ -101,6 +111,12 @@ class Backing:
     def _said(self, database: str, text: str) -> None:
         self.listener(Doing(self.job.name, self.redact(text), database))
 
+    def _tell_unseen(self, several: ServerOptions, server: ServerEngine) -> None:
+        """Say so where a pattern may mean databases that this user is not shown."""
+        unseen = server.unseen() if has_patterns(several.names) else None
+        if unseen:
+            self.listener(Warned(self.job.name, self.redact(unseen)))
+
     def _tell_changes(self, choice: Choice, found: Sequence[str], made: Made) -> None:
         """Say which databases have gone and come since the newest backup; a key that may not read cannot know."""
         before = self._databases_before()
@@ -111,7 +127,7 @@ class Backing:
             self.listener(Warned(self.job.name, text))
 
     def _databases_before(self) -> tuple[str, ...]:
-        newest = next(iter(self._recent(1, None)), None)
+        newest = next(iter(self._recent(_NEWEST, None)), None)
         return (newest and newest.databases) or ()
 
     def _drift(self, manifest: Manifest) -> tuple[str, ...]:
@@ -122,10 +138,17 @@ class Backing:
     def _recent(self, count: int, database: str | None) -> tuple[Manifest, ...]:
         """The newest backups; none for a key that may put and list alone."""
         try:
-            asked = in_background(partial(self.repository.recent, count, database), f"compare-{self.job.name}")
-            return result_of(asked, self.session.cancel)
+            return self._in_background(partial(self.repository.recent, self._stored, count, database))
         except StorageError:
             return ()
+
+    @cached_property
+    def _stored(self) -> Stored:
+        """Listed once: for each of many databases it would take longer with each of them. Raises StorageError."""
+        return self._in_background(self.repository.stored)
+
+    def _in_background(self, work: Callable[[], T]) -> T:
+        return result_of(in_background(work, f"compare-{self.job.name}"), self.session.cancel)
 
 
 def several_of(job: Job) -> ServerOptions | None:
@@ -134,11 +157,11 @@ def several_of(job: Job) -> ServerOptions | None:
     return options if isinstance(options, ServerOptions) and options.names else None
 
 
-def databases_of(job: Job, session: Session) -> tuple[str, ...]:
-    """What the server of a job with several databases has. Raises EngineError."""
+def server_of(job: Job, session: Session) -> ServerEngine:
+    """What tells which databases the server of a job with several has."""
     engine = engine_of(job, session)
     assert isinstance(engine, ServerEngine)
-    return engine.databases()
+    return engine
 
 
 def rehearse(job: Job, session: Session) -> Mapping[str, Preflight]:
@@ -147,7 +170,7 @@ def rehearse(job: Job, session: Session) -> Mapping[str, Preflight]:
     if several is None:
         engine = engine_of(job, session)
         return {engine.database: engine.preflight()}
-    choice = choose(databases_of(job, session), several.names, several.exclude)
+    choice = choose(server_of(job, session).databases(), several.names, several.exclude)
     for name in choice.lacking:
         raise lacking(name)
     return {name: _rehearsed(replace(job, database=several.of(name)), name, session) for name in choice.wanted}

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 from backupctl.errors import BackupctlError, ExitCode
 from backupctl.model import Artifact, Manifest, Outcome, Trigger
@@ -62,6 +63,18 @@ class Run:
         """Sentences about what is much less than in the runs before."""
         gone = [f"database {name} is gone from the server" for name in self.gone]
         return (*gone, *(told_of(manifest, text) for manifest in self.manifests for text in manifest.drift))
+
+    def after(self, failed: "Run") -> Self:
+        """The same with what had come of the runs that it tries again."""
+        made = {manifest.database: manifest for manifest in (*failed.manifests, *self.manifests)}
+        lacking = {} if self.outcome is Outcome.SUCCEEDED else {**failed.failures, **self.failures}
+        return replace(
+            self,
+            outcome=Outcome.PARTIAL if self.outcome is Outcome.FAILED and made else self.outcome,
+            manifests=tuple(manifest for _, manifest in sorted(made.items())),
+            failures={name: why for name, why in sorted(lacking.items()) if name not in made},
+            gone=tuple(sorted({*failed.gone, *self.gone})),
+        )
 
     @property
     def _artifacts(self) -> tuple[Artifact, ...]:

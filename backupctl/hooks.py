@@ -21,7 +21,7 @@ def after(job: Job, run: Run, session: Session) -> None:
     if job.after:
         # What `before` stopped must be started again, whoever wants the run to end.
         session = replace(session, cancel=Cancellation())
-        _call("after", job.after, job, session, _facts(job, run) | _outcome(run))
+        _call("after", job.after, job, session, _facts(job, run) | _outcome(job, run))
 
 
 def _call(which: str, argv: tuple[str, ...], job: Job, session: Session, facts: Mapping[str, str]) -> None:
@@ -46,12 +46,14 @@ def _facts(job: Job, run: Run) -> dict[str, str]:
     }
 
 
-def _outcome(run: Run) -> dict[str, str]:
+def _outcome(job: Job, run: Run) -> dict[str, str]:
     facts = {"BACKUPCTL_OUTCOME": run.outcome.value, "BACKUPCTL_ERROR": run.error or ""}
-    if len(run.manifests) > 1 or run.failures:
+    if job.database.has_several:
         facts |= {
-            "BACKUPCTL_BACKUP_IDS": " ".join(manifest.id for manifest in run.manifests),
-            "BACKUPCTL_FAILED_DATABASES": " ".join(run.failures),
+            "BACKUPCTL_BACKUP_IDS": "\n".join(manifest.id for manifest in run.manifests),
+            "BACKUPCTL_DATABASES": "\n".join(manifest.database for manifest in run.manifests),
+            # A name may have spaces in it.
+            "BACKUPCTL_FAILED_DATABASES": "\n".join(run.failures),
         }
     elif run.manifest:
         dump = run.manifest.dump

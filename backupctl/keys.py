@@ -1,5 +1,6 @@
 """How the objects of one job are called on its storage, and what their names tell."""
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from backupctl.model import MANIFEST_SUFFIX, BackupId, Manifest
 ACCEPTED_SUFFIX = ".accepted.json"
 # A file name has at most 255 bytes, of which time, digits and suffixes take up to 60; the manifest has the whole name.
 _DATABASE_MOST_CHARACTERS = 180
+_DIGEST_CHARACTERS = 12
 _STARTED = r"_\d{8}T\d{6}[+-]\d{4,6}_[0-9a-f]{6}"
 # What `artifact` makes, below the job's folder; the stem is what all artifacts of one backup share.
 _OURS = re.compile(rf"(?P<stem>\d{{8}}/(?P<database>[\w.%-]+){_STARTED})(\.[A-Za-z0-9]+)+", re.ASCII)
@@ -35,12 +37,14 @@ class Keys:
         ours = self._ours(key)
         return ours and ours["stem"]
 
-    def is_manifest(self, key: str, database: str | None = None) -> bool:
-        """Whether it is called as a manifest is, of one database or of any."""
-        if database is None or not key.endswith(MANIFEST_SUFFIX):
-            return key.endswith(MANIFEST_SUFFIX)
+    def is_manifest(self, key: str) -> bool:
+        """Whether it is called as a manifest is."""
+        return key.endswith(MANIFEST_SUFFIX)
+
+    def database(self, key: str) -> str:
+        """Whose it is, as keys name it; empty for what is not a key of ours."""
         ours = self._ours(key)
-        return ours is not None and ours["database"] == in_key(database)
+        return ours["database"] if ours else ""
 
     def acceptance(self, manifest: Manifest) -> str:
         """Where it is written down that somebody has looked at a backup's drift."""
@@ -66,8 +70,12 @@ class Keys:
 
 
 def in_key(database: str) -> str:
-    """A database's name as keys have it."""
-    return quote(database, safe="").replace("~", "%7E")[:_DATABASE_MOST_CHARACTERS] or "database"
+    """A database's name as keys have it: each has another, also of two long ones that begin alike."""
+    name = quote(database, safe="").replace("~", "%7E")
+    if len(name) > _DATABASE_MOST_CHARACTERS:
+        digest = hashlib.sha256(database.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        return f"{name[: _DATABASE_MOST_CHARACTERS - _DIGEST_CHARACTERS - 1]}-{digest}"
+    return name or "database"
 
 
 def last_part(key: str) -> str:

@@ -1,10 +1,12 @@
 """What a job has on its storage, held against what its manifests say."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
-from backupctl.keys import in_key
+from backupctl.keys import Keys, in_key
 from backupctl.model import Manifest
 from backupctl.storages.base import StoredObject
 
@@ -39,24 +41,52 @@ class Listing:
             if manifest.drift and manifest.id > self.accepted.get(in_key(manifest.database), "")
         )
 
-    @property
-    def whole_at(self) -> tuple[datetime, ...]:
+    def whole_at(self, now: datetime) -> tuple[datetime, ...]:
         """When the job had a good backup of all its databases; where it has several, the newest such moment alone.
 
-        They are those of the newest run: one that has gone from the server since is not waited for.
+        They are those of the newest run: one that has gone from the server since is not waited for. While one that has
+        come has no backup yet, they are those of the newest run before it. What is from the future is passed over.
         """
-        good = self.good
+        good = [manifest for manifest in self.good if not manifest.is_from_the_future(now)]
         if not good or not good[0].databases:
             return tuple(manifest.started_at for manifest in good)
-        newest = {manifest.database: manifest.started_at for manifest in reversed(good)}
-        moments = [newest.get(database) for database in good[0].databases]
-        known = [moment for moment in moments if moment is not None]
-        return (min(known),) if len(known) == len(moments) else ()
+        oldest = {manifest.database: place for place, manifest in enumerate(good)}
+        for place, manifest in enumerate(good):
+            wanted = manifest.databases or (manifest.database,)
+            if all(oldest.get(database, -1) >= place for database in wanted):
+                newest = {one.database: one.started_at for one in reversed(good[place:])}
+                return (min(newest[database] for database in wanted),)
+        return ()
 
     @property
     def good(self) -> tuple[Manifest, ...]:
         """Backups whose artifacts are all there with the sizes that their manifests say."""
         return tuple(backup.manifest for backup in self.backups if backup.problem is None)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a job has on its storage, by its keys alone."""
+
+    objects: Mapping[str, StoredObject]
+    manifests: Mapping[str | None, Sequence[str]]
+    """Keys of manifests, the newest first: of each database, as keys name it, and under None of all."""
+    accepted: Mapping[str, str]
+    """As in a Listing."""
+
+    @classmethod
+    def of(cls, found: Iterable[StoredObject], keys: Keys) -> Self:
+        objects = {one.key: one for one in found}
+        manifests: defaultdict[str | None, list[str]] = defaultdict(list)
+        for one in sorted(objects.values(), key=lambda one: one.modified, reverse=True):
+            if keys.is_manifest(one.key):
+                manifests[None].append(one.key)
+                manifests[keys.database(one.key)].append(one.key)
+        return cls(objects, manifests, keys.accepted(objects))
+
+    def newest(self, count: int, database: str | None) -> Sequence[str]:
+        """The keys of the newest manifests, of one database or of all."""
+        return self.manifests.get(None if database is None else in_key(database), ())[:count]
 
 
 def problem_of(manifest: Manifest, objects: Mapping[str, StoredObject]) -> str | None:

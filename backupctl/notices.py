@@ -77,7 +77,7 @@ class Notices:
                 self._begun(event)
             case Warned():
                 with self._lock:
-                    self._warned[event.job].append(event.text)
+                    self._warned[event.job] += [event.text] if event.text not in self._warned[event.job] else []
             case Ended():
                 self._ended(event.run)
             case CutOff():
@@ -101,7 +101,9 @@ class Notices:
     def _begun(self, event: Started) -> None:
         with self._lock:
             self._targets[event.job] = event.target
-            self._warned[event.job] = []
+            # Of several databases, a retry is of some alone: what was said of the others before still holds.
+            if event.trigger is not Trigger.RETRY:
+                self._warned[event.job] = []
             notifier = self._notifiers.get(self._channels_of(event.job).ping or "")
         if isinstance(notifier, PingNotifier):
             threading.Thread(target=_begin, args=(notifier, event.run_id), name="ping", daemon=True).start()

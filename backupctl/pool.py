@@ -49,7 +49,7 @@ class _Seat:
     runner: Worker
     cancel: Cancellation = field(default_factory=Cancellation)
     failed: Run | None = None
-    """The run whose retry this is."""
+    """The run whose retry this is, with all that came of those before it."""
     timer: threading.Timer | None = None
 
     @property
@@ -204,6 +204,8 @@ class Pool:
 
     def _work(self, seat: _Seat) -> None:
         run = seat.runner.run(seat.request, seat.cancel)
+        if seat.failed:
+            run = run.after(seat.failed)
         seconds = _delay_s(seat.request)
         with self._lock:
             later = self._retry_of(seat, run)

@@ -13,7 +13,7 @@ from backupctl.cancel import Cancellation
 from backupctl.errors import IntegrityError, StorageError, UsageError
 from backupctl.journal import Intent
 from backupctl.keys import Keys, in_key, last_part
-from backupctl.listing import Backup, Listing, problem_of
+from backupctl.listing import Backup, Listing, Stored, problem_of
 from backupctl.model import DUMP_ROLE, MANIFEST_SUFFIX, Artifact, BackupId, Manifest
 from backupctl.storages.base import Storage, StoredObject, Unfinished
 from backupctl.stream import Compression, Expected, Reader, Tap, Verified, Watch, compress, decompress
@@ -130,20 +130,18 @@ class Repository:
             self._keys.accepted(objects),
         )
 
-    def recent(self, count: int, database: str | None = None) -> tuple[Manifest, ...]:
+    def stored(self) -> Stored:
+        """What there is now, for `recent`; no manifest is read. Raises StorageError."""
+        return Stored.of(self._storage.list(self.folder), self._keys)
+
+    def recent(self, stored: Stored, count: int, database: str | None = None) -> tuple[Manifest, ...]:
         """The newest whole backups, so many at most, as what a new one is to be held against: of one database, or all.
 
         What is older than a backup whose drift was accepted is left out, and its own drift is emptied. Raises
         StorageError.
         """
-        objects = {found.key: found for found in self._storage.list(self.folder)}
-        newest = sorted(
-            (found for key, found in objects.items() if self._keys.is_manifest(key, database)),
-            key=lambda found: found.modified,
-            reverse=True,
-        )[:count]
-        read = each(self._read_manifest, [found.key for found in newest], _MANIFEST_READERS)
-        accepted = self._keys.accepted(objects)
+        read = each(self._read_manifest, stored.newest(count, database), _MANIFEST_READERS)
+        objects, accepted = stored.objects, stored.accepted
         return tuple(
             one.model_copy(update={"drift": ()}) if one.id == accepted.get(in_key(one.database)) else one
             for one in read
@@ -224,6 +222,7 @@ class Repository:
         ]
         found = list(dict.fromkeys(backup.manifest.id for backup in matches))
         if len(found) == 1:  # of copies that somebody made by hand, one that is whole
+            self._refuse_several({backup.manifest.database for backup in matches})
             return next((backup for backup in matches if backup.problem is None), matches[0])
         hint = f"`backupctl list {self._job}` shows their ids"
         if found:
@@ -243,11 +242,9 @@ class Repository:
         """Those of the database; without one, all, unless the job has several."""
         names = sorted({manifest.database for manifest in good})
         if database is None:
-            if good and good[0].databases and len(names) > 1:
-                raise UsageError(
-                    f"job {self._job} has backups of {len(names)} databases: {', '.join(names)}",
-                    hint="say which with --database NAME",
-                )
+            if good and good[0].databases:
+                # Where the others have no backup yet, the only one that has may not be the one that is meant.
+                self._refuse_several({*names, *good[0].databases})
             return good
         if good and database not in names:
             raise UsageError(
@@ -255,6 +252,13 @@ class Repository:
                 hint=f"there are backups of {', '.join(names)}",
             )
         return [manifest for manifest in good if manifest.database == database]
+
+    def _refuse_several(self, databases: Collection[str]) -> None:
+        if len(databases) > 1:
+            raise UsageError(
+                f"job {self._job} has backups of {len(databases)} databases: {', '.join(sorted(databases))}",
+                hint="say which with --database NAME",
+            )
 
     def open_dump(self, manifest: Manifest, role: str = DUMP_ROLE) -> Reader:
         """Read an artifact back, decompressed; ends only if both sums of the manifest hold. Raises IntegrityError."""

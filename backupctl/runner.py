@@ -161,7 +161,7 @@ class Runner:
             run,
             outcome=Outcome.PARTIAL if partial else run.outcome,
             manifests=tuple(manifest for _, manifest in sorted(made.manifests.items())),
-            failures={name: self.redact(error.message) for name, error in made.failed.items()},
+            failures={name: self.redact(why) for name, why in made.lacking.items()},
             gone=made.gone,
         )
 

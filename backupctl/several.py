@@ -1,5 +1,6 @@
 """The databases of a job that has several: which of the server's they are, and what came of each."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -8,6 +9,7 @@ from backupctl.errors import BackupctlError, BugError, CancelledError, EngineErr
 from backupctl.model import Manifest
 
 _NAMED = 5
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -26,26 +28,34 @@ class Made:
         except BackupctlError as error:
             self.failures[database] = error
         except Exception as error:
+            _log.error("database %s met a bug", database, exc_info=error)
             self.failures[database] = BugError.met(error)
 
     @property
     def failed(self) -> Mapping[str, BackupctlError]:
-        """The databases that have no backup, but for those that nobody wanted one of any more."""
+        """The databases that have no backup, but for those that the run did not get to before it was ended."""
         return {name: error for name, error in sorted(self.failures.items()) if not isinstance(error, CancelledError)}
 
-    def check(self) -> None:
-        """Raise EngineError, with all that went wrong, if any database has no backup."""
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """All the databases that have no backup, and why."""
+        ended = dict.fromkeys(sorted(self.failures), "the run was ended before it had a backup")
+        return ended | {name: error.message for name, error in self.failed.items()}
+
+    def check(self, total: int) -> None:
+        """Raise EngineError, with all that went wrong, if any of the job's databases has no backup."""
         failed = self.failed
         if not failed:
             return
         told = [f"{name}: {error.message}" for name, error in list(failed.items())[:_NAMED]]
         if len(failed) > len(told):
             told.append(f"and {len(failed) - len(told)} more")
-        counted = f"{len(failed)} of {len(failed) + len(self.manifests)} databases"
-        raise EngineError(
-            f"{counted} {'has' if len(failed) == 1 else 'have'} no backup: {'; '.join(told)}",
+        kind = BugError if any(isinstance(error, BugError) for error in failed.values()) else EngineError
+        raise kind(
+            f"{len(failed)} of {total} databases {'has' if len(failed) == 1 else 'have'} no backup: {'; '.join(told)}",
             hint=next((error.hint for error in failed.values() if error.hint), None),
-            transient=all(error.transient for error in failed.values()),
+            # One that fails for good must not keep the others from being tried again.
+            transient=any(error.transient for error in failed.values()),
         )
 
 
@@ -64,7 +74,8 @@ class Choice:
 def choose(found: Sequence[str], names: Sequence[str], exclude: Sequence[str]) -> Choice:
     """Patterns are as the shell's: `*`, `?` and `[…]`. Raises EngineError when they choose nothing."""
     wanted = tuple(name for name in found if _is_one_of(name, names) and not _is_one_of(name, exclude))
-    lacking = tuple(name for name in dict.fromkeys(names) if _is_plain(name) and name not in found)
+    plain = (name for name in dict.fromkeys(names) if _is_plain(name) and not _is_one_of(name, exclude))
+    lacking = tuple(name for name in plain if name not in found)
     if not wanted and not lacking:
         raise EngineError(
             f"none of the server's {len(found)} databases is one of {', '.join(names)}"
@@ -91,6 +102,11 @@ def gone_and_come(
 
 def _is_one_of(name: str, patterns: Sequence[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def has_patterns(names: Sequence[str]) -> bool:
+    """Whether it is up to the server which databases they are."""
+    return not all(map(_is_plain, names))
 
 
 def _is_plain(pattern: str) -> bool:

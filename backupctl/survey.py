@@ -23,7 +23,7 @@ _ASKED_AT_ONCE = 8
 def survey(jobs: Sequence[Job], catalog: "Catalog", redact: Redactor, now: datetime) -> list[Standing]:
     """How each of the jobs stands. A storage that cannot be read is that job's `problem`, and stops no other."""
     facts = remembered(jobs, catalog, now)
-    looked = each(lambda job: look(job, facts[job.name], redact), jobs, _ASKED_AT_ONCE)
+    looked = each(lambda job: look(job, facts[job.name], redact, now), jobs, _ASKED_AT_ONCE)
     return [
         standing_of(replace(one, next_run_at=timetable_of(job).after(now)), now)
         for job, one in zip(jobs, looked, strict=True)
@@ -34,6 +34,7 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
     """What the catalog knows of each job; of its good backups that is the newest, as the last success left it."""
     since = catalog.first_known({job.name: (job.cron, job.timezone) for job in jobs}, now)
     last, telling, good = catalog.last_runs(), catalog.last_runs(TELLING), catalog.last_success()
+    whole_since = catalog.whole_since()
     return {
         job.name: Facts(
             job=job.name,
@@ -41,7 +42,7 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
             good=(good[job.name].started_at,) if job.name in good else (),
             since=since[job.name],
             max_age=_max_age(job, now),
-            remembered=good[job.name].started_at if job.name in good else None,
+            remembered=whole_since.get(job.name),
             last_outcome=last[job.name].outcome if job.name in last else None,
             last_telling=telling[job.name].outcome if job.name in telling else None,
         )
@@ -49,7 +50,7 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
     }
 
 
-def look(job: Job, facts: Facts, redact: Redactor) -> Facts:
+def look(job: Job, facts: Facts, redact: Redactor, now: datetime) -> Facts:
     """The same with the good backups that are on the storage now; one that cannot be read is the `problem`."""
     if not job.enabled:
         return facts  # the variables of its storage may not even be there
@@ -57,7 +58,7 @@ def look(job: Job, facts: Facts, redact: Redactor) -> Facts:
         listing = repository_of(job, storage_of(job)).listing()
     except BackupctlError as error:
         return replace(facts, problem=redact(error.message))
-    return replace(facts, good=listing.whole_at, problem=None)
+    return replace(facts, good=listing.whole_at(now), problem=None)
 
 
 def _max_age(job: Job, now: datetime) -> timedelta:

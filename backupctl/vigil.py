@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from backupctl.catalog import Catalog
 from backupctl.config import Job
-from backupctl.events import Event, Finished
+from backupctl.events import Event, Finished, Run
 from backupctl.model import Outcome
 from backupctl.redact import Redactor
 from backupctl.runner import Clock
@@ -77,6 +77,8 @@ class Vigil:
             with self._lock:
                 if event.job in self._facts:
                     self._facts[event.job] = _after(self._facts[event.job], event)
+                    if _is_in_part(event.run):  # the rest has backups of earlier runs
+                        self._look_again(event.job, 0.0)
 
     def standings(self) -> list[Standing]:
         """How each job stands now."""
@@ -120,7 +122,7 @@ class Vigil:
         if job is None or facts is None:
             return  # the file was read again, and has no such job any more
         try:
-            looked = look(job, facts, redact)
+            looked = look(job, facts, redact, self._clock())
         except Exception:
             _log.exception("the storage of job %s could not be looked at", name)
             return
@@ -141,8 +143,13 @@ def _as_seen(remembered: Facts, seen: Facts) -> Facts:
 def _after(facts: Facts, event: Finished) -> Facts:
     run = event.run
     telling = run.outcome if run.outcome in TELLING else facts.last_telling
-    if run.outcome is not Outcome.SUCCEEDED or not run.manifests:
+    if run.outcome is not Outcome.SUCCEEDED or not run.manifests or _is_in_part(run):
         return replace(facts, last_outcome=run.outcome, last_telling=telling)
     good = newest_of([*facts.good, min(one.started_at for one in run.manifests)], run.finished_at)
     known = () if good is None else (good,)
     return replace(facts, good=known, remembered=good, last_outcome=run.outcome, last_telling=telling, problem=None)
+
+
+def _is_in_part(run: Run) -> bool:
+    """Whether it has backups of some of the job's databases alone, as a retry has of those that had failed."""
+    return any(len(run.manifests) < len(manifest.databases or ()) for manifest in run.manifests)

@@ -66,8 +66,14 @@ class _Watcher:
             case DatabaseEnded():
                 self._database_ended(event)
             case Finished():
-                self._bars.end(event.job)
+                self._end_bars(event.job)
                 self._end(event.run)
+
+    def _end_bars(self, job: str) -> None:
+        """Those of its several databases too: one whose dump was ended says nothing of its own."""
+        for name in [job, *(name for name in self._line_at if name.startswith(f"{job}/"))]:
+            self._bars.end(name)
+            self._line_at.pop(name, None)
 
     def _working(self, event: Started | Doing | Dumping | Progress) -> None:
         match event:
@@ -115,14 +121,19 @@ class _Watcher:
         if run.outcome is Outcome.SUCCEEDED:
             self._bars.note(f"{run.job}: succeeded in {took}: {_stored(run)}")
         elif run.outcome is Outcome.CANCELLED:
-            kept = f"; of {len(run.manifests)} databases there is a backup" if run.manifests else "; nothing was stored"
-            self._bars.error(f"{run.job}: cancelled{kept}")
+            self._bars.error(f"{run.job}: cancelled{_kept(run)}")
         elif run.outcome is Outcome.PARTIAL:
             self._bars.error(f"{run.job}: partial, in {took}: {_stored(run)}; {run.error}")
         elif run.outcome is Outcome.SKIPPED:
             self._bars.error(f"{run.job}: skipped: {run.error}", run.hint)
         else:
             self._bars.error(f"{run.job}: failed: {run.error}", run.hint)
+
+
+def _kept(run: Run) -> str:
+    if not run.manifests:
+        return "; nothing was stored"
+    return f"; {len(run.manifests)} of {len(run.manifests) + len(run.failures)} databases have a backup"
 
 
 def _stored(run: Run) -> str:

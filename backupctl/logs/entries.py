@@ -121,7 +121,8 @@ def _of_a_job(
         case Started():
             return Entry("started", "{job}: {target} to {location}", _started(event))
         case Doing():
-            return Entry("doing", "{job}: {doing}", {"doing": event.text} | _told({"database": event.database}))
+            values = {"doing": event.text} | _told({"database": event.database})
+            return Entry("doing", f"{_name(event)}: {{doing}}", values)
         case Warned():
             return Entry("warning", "{job}: {warning}", {"warning": event.text}, logging.WARNING)
         case Pruned():
@@ -212,17 +213,17 @@ def _dumping(event: Dumping) -> Entry:
     values = _told({"role": event.role, "client": event.client, "server_version": event.server_version})
     values |= _told({"database": event.database})
     if event.size_estimate is None:
-        return Entry("dumping", f"{{job}}: {what}", values)
+        return Entry("dumping", f"{_name(event)}: {what}", values)
     values |= {"about": human_size(event.size_estimate)}
     sizes = {"bytes_expected": event.size_estimate}
-    return Entry("dumping", f"{{job}}: {what}, about {{about}}", values | sizes)
+    return Entry("dumping", f"{_name(event)}: {what}, about {{about}}", values | sizes)
 
 
 def _progress(event: Progress) -> Entry:
     values = {"role": event.role, "dump_bytes": event.dumped, "bytes": event.stored}
     values |= _told({"database": event.database})
     sizes = {"dumped": human_size(event.dumped), "stored": human_size(event.stored)}
-    return Entry("progress", "{job}: {dumped} dumped, {stored} stored", values | sizes)
+    return Entry("progress", f"{_name(event)}: {{dumped}} dumped, {{stored}} stored", values | sizes)
 
 
 def _pruned(event: Pruned) -> Entry | None:
@@ -285,10 +286,14 @@ def _stored(run: Run) -> dict[str, Any]:
 def _database_ended(event: DatabaseEnded) -> Entry:
     values = _told({"database": event.database, "error": event.error, "hint": event.hint})
     if event.manifest is None:
-        return Entry("database-ended", "{job}: {database} failed: {error}", values, logging.ERROR)
+        return Entry("database-ended", "{job}/{database} failed: {error}", values, logging.ERROR)
     size = event.manifest.dump.size
     values |= {"backup_id": event.manifest.id, "stored": human_size(size), "bytes": size}
-    return Entry("database-ended", "{job}: {database}: {stored} stored as {backup_id}", values)
+    return Entry("database-ended", "{job}/{database}: {stored} stored as {backup_id}", values)
+
+
+def _name(event: Doing | Dumping | Progress) -> str:
+    return "{job}/{database}" if event.database else "{job}"
 
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
