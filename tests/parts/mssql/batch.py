@@ -1,16 +1,24 @@
-"""Reads a batch into statements before any of them runs, and runs them one after the other."""
+"""Reads a batch into statements before any of them runs."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from tests.parts.mssql import backup, definitions, procedures, restore
+from tests.parts.mssql import backup, definitions, logins, procedures, restore
 from tests.parts.mssql.catalog import evaluate, holds, select
 from tests.parts.mssql.errors import Message, SqlError, failure
-from tests.parts.mssql.options import read_name
+from tests.parts.mssql.running import (
+    BatchEndError,
+    Statement,
+    declare,
+    raise_error,
+    rethrow,
+    run_all,
+    set_options,
+    tell,
+    tell_language,
+    try_and_catch,
+)
 from tests.parts.mssql.session import Session
 from tests.parts.mssql.tokens import Tokens
-
-Statement = Callable[[Session], None]
 
 _SET_OPTIONS = frozenset(
     (
@@ -22,12 +30,6 @@ _SET_OPTIONS = frozenset(
 _SET_VALUES = frozenset(
     ("LOCK_TIMEOUT", "TEXTSIZE", "ROWCOUNT", "DATEFORMAT", "LANGUAGE", "DEADLOCK_PRIORITY", "DATEFIRST")
 )
-_ABORTING = frozenset((911, 916, 927, 942))
-"""Errors of USE, which end the batch."""
-
-
-class BatchEndError(Exception):
-    """An error after which the batch does not go on."""
 
 
 def run_batch(session: Session, source: str) -> None:
@@ -37,22 +39,9 @@ def run_batch(session: Session, source: str) -> None:
     reader = _Reader(Tokens(source, quoted_identifiers=session.quoted_identifiers))
     statements = reader.statements(lambda: False)
     try:
-        _run(session, statements)
+        run_all(session, statements)
     except BatchEndError:
         return
-
-
-def _run(session: Session, statements: Sequence[Statement]) -> None:
-    for statement in statements:
-        try:
-            statement(session)
-        except SqlError as failed:
-            if session.tries:
-                raise
-            session.fail(failed)
-            aborting = any(said.number in _ABORTING and said.state != 0 for said in failed.messages[:1])
-            if session.aborts_on_error or (aborting and len(failed.messages) == 1):
-                raise BatchEndError from failed
 
 
 class _Reader:
@@ -105,14 +94,14 @@ class _Reader:
         if names[0] in _SET_VALUES:
             self._tokens.accept("-")
             value = self._tokens.take().value
-            return _tell_language(value) if names[0] == "LANGUAGE" else lambda session: None
+            return tell_language(value) if names[0] == "LANGUAGE" else lambda session: None
         for name in names:
             if name not in _SET_OPTIONS:
                 raise failure(195, name, "SET option")
         is_on = self._tokens.accept("ON")
         if not is_on:
             self._tokens.expect("OFF")
-        return lambda session: _set(session, names, is_on=is_on)
+        return lambda session: set_options(session, names, is_on=is_on)
 
     def _assignment(self) -> Statement:
         name = self._tokens.take().value
@@ -130,7 +119,7 @@ class _Reader:
         declared = [self._declaration()]
         while self._tokens.accept(","):
             declared.append(self._declaration())
-        return lambda session: _declare(session, declared)
+        return lambda session: declare(session, declared)
 
     def _declaration(self) -> tuple[str, str | None]:
         token = self._tokens.take()
@@ -148,7 +137,7 @@ class _Reader:
     def _read_print(self) -> Statement:
         self._tokens.take()
         text = self._expression()
-        return lambda session: _print(session, str(evaluate(session, text)))
+        return lambda session: tell(session, str(evaluate(session, text)))
 
     def _read_raiserror(self) -> Statement:
         self._tokens.take()
@@ -157,13 +146,13 @@ class _Reader:
         self._tokens.expect(")")
         if self._tokens.accept("WITH"):
             self._tokens.expect("NOWAIT")
-        return lambda session: _raise_error(session, [evaluate(session, one) for one in arguments])
+        return lambda session: raise_error(session, [evaluate(session, one) for one in arguments])
 
     def _read_throw(self) -> Statement:
         self._tokens.take()
         token = self._tokens.peek()
         if token is None or token.kind != "number":
-            return _rethrow
+            return rethrow
         number, text, state = (self._expression(commas=False), self._after_comma(), self._after_comma())
 
         def run(session: Session) -> None:
@@ -199,7 +188,7 @@ class _Reader:
             raise self._tokens.error()
         block = self.statements(lambda: self._tokens.word() == "END")
         self._tokens.expect("END")
-        return lambda session: _run(session, block)
+        return lambda session: run_all(session, block)
 
     def _try(self) -> Statement:
         tried = self.statements(lambda: self._tokens.word() == "END")
@@ -208,7 +197,7 @@ class _Reader:
         self._tokens.expect("BEGIN", "CATCH")
         caught = self.statements(lambda: self._tokens.word() == "END")
         self._tokens.expect("END", "CATCH")
-        return lambda session: _try(session, tried, caught)
+        return lambda session: try_and_catch(session, tried, caught)
 
     def _read_exec(self) -> Statement:
         self._tokens.take()
@@ -254,17 +243,12 @@ class _Reader:
         return definitions.read_drop(self._tokens)
 
     def _read_grant(self) -> Statement:
-        return definitions.read_grant(self._tokens)
+        return logins.read_grant(self._tokens)
 
     _read_deny = _read_grant
 
     def _read_dbcc(self) -> Statement:
         return definitions.read_dbcc(self._tokens)
-
-    def _read_kill(self) -> Statement:
-        self._tokens.take()
-        name = read_name(self._tokens, lambda _: "")
-        raise failure(102, name)
 
     def _expression(self, *, commas: bool = True) -> str:
         """The source up to where another statement begins; `commas`: they do not end it."""
@@ -298,63 +282,3 @@ _STARTS = frozenset(
         *("UPDATE", "DELETE", "GRANT", "DENY", "KILL", "WHILE"),
     )
 )
-
-
-def _set(session: Session, names: Sequence[str], *, is_on: bool) -> None:
-    if "QUOTED_IDENTIFIER" in names:
-        session.quoted_identifiers = is_on
-    if "NOCOUNT" in names:
-        session.counts = not is_on
-    if "XACT_ABORT" in names:
-        session.aborts_on_error = is_on
-
-
-def _tell_language(name: str) -> Statement:
-    def run(session: Session) -> None:
-        session.tell(5703, name)
-        session.end_statement()
-
-    return run
-
-
-def _declare(session: Session, declared: Sequence[tuple[str, str | None]]) -> None:
-    for name, text in declared:
-        if name.lower() in session.variables:
-            raise failure(134, name)
-        session.variables[name.lower()] = None if text is None else evaluate(session, text)
-
-
-def _print(session: Session, text: str) -> None:
-    session.say(Message(0, 0, text))
-    session.end_statement()
-
-
-def _raise_error(session: Session, arguments: Sequence[object]) -> None:
-    said, severity, state, *values = arguments
-    it = iter(values)
-    text = re.sub(r"%(?:l?s|d|i|u)", lambda _: str(next(it, "(null)")), str(said))
-    told = Message(50000, int(str(severity)), text, int(str(state)))
-    if told.severity > 10:
-        raise SqlError(told)
-    session.say(told)
-    session.end_statement()
-
-
-def _rethrow(session: Session) -> None:
-    if session.caught is None:
-        raise failure(102, "THROW")
-    raise SqlError(session.caught)
-
-
-def _try(session: Session, tried: Sequence[Statement], caught: Sequence[Statement]) -> None:
-    session.tries += 1
-    try:
-        _run(session, tried)
-    except SqlError as failed:
-        session.tries -= 1
-        # Only the last of several messages is what ERROR_MESSAGE() and THROW know: of a BACKUP, error 3013 alone.
-        session.caught = failed.messages[-1]
-        _run(session, caught)
-        session.caught = None
-    else:
-        session.tries -= 1

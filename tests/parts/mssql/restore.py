@@ -1,11 +1,10 @@
 """RESTORE: its looks at a backup, and the restore itself."""
 
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.parts.mssql import devices, media
+from tests.parts.mssql import devices, looks, media
 from tests.parts.mssql.errors import OsError, SqlError, failure, message
 from tests.parts.mssql.options import RESTORE_OPTIONS, Device, Given, Lookup, read_devices, read_name, read_options
 from tests.parts.mssql.session import Session
@@ -124,7 +123,7 @@ def _check_options(asked: _Asked) -> None:
 def _header_only(session: Session, asked: _Asked) -> None:
     _check_reader(session)
     found = _open(session, asked, every=False)
-    rows = [_header_row(session, one) for one in found.families[0]]
+    rows = [looks.header_row(session.server, one) for one in found.families[0]]
     session.rows(list(rows[0]), [tuple(row.values()) for row in rows])
 
 
@@ -134,135 +133,18 @@ def _check_reader(session: Session) -> None:
         raise failure(262, "CREATE DATABASE", "master")
 
 
-def _header_row(session: Session, one: media.BackupSet) -> dict[str, Any]:
-    row = _whole_row(session, one)
-    if one.is_whole:
-        return row
-    # Of a backup that was cut off the server knows nothing more.
-    return dict.fromkeys(row) | {"BackupName": "*** INCOMPLETE ***", "Position": row["Position"]}
-
-
-def _whole_row(session: Session, one: media.BackupSet) -> dict[str, Any]:
-    """The columns as the documentation of RESTORE HEADERONLY orders them."""
-    header = one.header
-    size = sum(len(page) for _, page in one.pages)
-    return {
-        "BackupName": header.name,
-        "BackupDescription": header.description,
-        "BackupType": header.kind,
-        "ExpirationDate": None,
-        "Compressed": int(header.compressed),
-        "Position": header.position,
-        "DeviceType": 2,
-        "UserName": header.user,
-        "ServerName": header.server,
-        "DatabaseName": header.database,
-        "DatabaseVersion": 957,
-        "DatabaseCreationDate": "2026-01-02 03:04:05.000",
-        "BackupSize": header.size,
-        "FirstLSN": 37000000040000001,
-        "LastLSN": 37000000042400001,
-        "CheckpointLSN": 37000000040000036,
-        "DatabaseBackupLSN": 0,
-        "BackupStartDate": header.started,
-        "BackupFinishDate": header.finished,
-        "SortOrder": 52,
-        "CodePage": 0,
-        "UnicodeLocaleId": 1033,
-        "UnicodeComparisonStyle": 196609,
-        "CompatibilityLevel": header.version[0] * 10,
-        "SoftwareVendorId": 4608,
-        "SoftwareVersionMajor": header.version[0],
-        "SoftwareVersionMinor": header.version[1],
-        "SoftwareVersionBuild": header.version[2],
-        "MachineName": header.server,
-        "Flags": 512 | (16 if header.checksums else 0) | (1024 if header.copy_only else 0),
-        "BindingID": header.family,
-        "RecoveryForkID": header.family,
-        "Collation": session.server.collation,
-        "FamilyGUID": header.family,
-        "HasBulkLoggedData": 0,
-        "IsSnapshot": 0,
-        "IsReadOnly": 0,
-        "IsSingleUser": 0,
-        "HasBackupChecksums": int(header.checksums),
-        "IsDamaged": 0,
-        "BeginsLogChain": 0,
-        "HasIncompleteMetaData": 0,
-        "IsForceOffline": 0,
-        "IsCopyOnly": int(header.copy_only),
-        "FirstRecoveryForkID": header.family,
-        "ForkPointLSN": None,
-        "RecoveryModel": header.recovery_model,
-        "DifferentialBaseLSN": None,
-        "DifferentialBaseGUID": None,
-        "BackupTypeDescription": "Database" if header.kind == 1 else "DATABASE DIFFERENTIAL",
-        "BackupSetGUID": header.set_id,
-        "CompressedBackupSize": size,
-        "Containment": 0,
-        "KeyAlgorithm": None,
-        "EncryptorThumbprint": None,
-        "EncryptorType": None,
-        "LastValidRestoreTime": None,
-        "TimeZone": None,
-        "CompressionAlgorithm": "MS_XPRESS" if header.compressed else None,
-    }
-
-
 def _file_list(session: Session, asked: _Asked) -> None:
     _check_reader(session)
     found = _open(session, asked, every=False)
     header = found.set_at(asked.given.get("FILE", 1))[0].header
-    rows = [_file_row(session, header, file, at) for at, file in enumerate(header.files, 1)]
+    rows = [looks.file_row(session.server, header, file, at) for at, file in enumerate(header.files, 1)]
     session.rows(list(rows[0]), [tuple(row.values()) for row in rows])
-
-
-def _file_row(session: Session, header: media.Header, file: dict[str, Any], at: int) -> dict[str, Any]:
-    is_data = file["kind"] == "D"
-    return {
-        "LogicalName": file["logical"],
-        "PhysicalName": file["physical"],
-        "Type": file["kind"],
-        "FileGroupName": "PRIMARY" if is_data else None,
-        "Size": file["size"],
-        "MaxSize": 35184372080640,
-        "FileId": at,
-        "CreateLSN": 0,
-        "DropLSN": 0,
-        "UniqueId": str(uuid.uuid5(uuid.UUID(header.family), file["logical"])).upper(),
-        "ReadOnlyLSN": 0,
-        "ReadWriteLSN": 0,
-        "BackupSizeInBytes": file["size"] if is_data else 0,
-        "SourceBlockSize": 512,
-        "FileGroupId": 1 if is_data else 0,
-        "LogGroupGUID": None,
-        "DifferentialBaseLSN": 0,
-        "DifferentialBaseGUID": "00000000-0000-0000-0000-000000000000",
-        "IsReadOnly": 0,
-        "IsPresent": 1,
-        "TDEThumbprint": session.server.certificate_thumbprint if header.encrypted else None,
-        "SnapshotUrl": None,
-    }
 
 
 def _label_only(session: Session, asked: _Asked) -> None:
     found = _open(session, asked, every=False)
     header = found.families[0][0].header
-    row = {
-        "MediaName": None,
-        "MediaSetId": header.set_id,
-        "FamilyCount": header.stripes,
-        "FamilySequenceNumber": header.stripe,
-        "MediaFamilyId": header.set_id,
-        "MediaSequenceNumber": 1,
-        "MediaLabelPresent": 0,
-        "MediaDescription": None,
-        "SoftwareName": "Microsoft SQL Server",
-        "SoftwareVendorId": 4608,
-        "MediaDate": header.started,
-        "Mirror_Count": 1,
-        "IsCompressed": int(header.compressed),
-    }
+    row = looks.label_row(header)
     session.rows(list(row), [tuple(row.values())])
 
 

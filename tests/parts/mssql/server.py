@@ -16,14 +16,23 @@ from typing import Any
 
 from pysqlbridge.certificate import Certificate, self_signed
 
-from tests.parts.mssql import media
+from tests.parts.mssql import identity, media, rights
 from tests.parts.mssql.batch import run_batch
-from tests.parts.mssql.definitions import files_of
 from tests.parts.mssql.errors import TEXTS, Message, SqlError, message
 from tests.parts.mssql.files import Disks
 from tests.parts.mssql.options import Device
 from tests.parts.mssql.session import Session
-from tests.parts.mssql.state import SYSTEM_DATABASES, BackupRecord, Credential, Database, DataFile, Login, Rows, Table
+from tests.parts.mssql.state import (
+    SYSTEM_DATABASES,
+    BackupRecord,
+    Credential,
+    Database,
+    DataFile,
+    Login,
+    Rows,
+    Table,
+    files_of,
+)
 from tests.parts.mssql.wire import ClientGoneError, Listener, Wire
 from tests.parts.ports import free_port
 from tests.parts.servers import private_folder
@@ -32,28 +41,6 @@ WINDOWS_FOLDER = "D:\\Backup"
 LINUX_FOLDER = "/var/opt/mssql/backup"
 
 DEVELOPER, EXPRESS = "Developer Edition (64-bit)", "Express Edition (64-bit)"
-
-_DATABASE_RIGHTS = {
-    "BACKUP DATABASE": {"db_owner", "db_backupoperator"},
-    "ALTER": {"db_owner"},
-    "CONTROL": {"db_owner"},
-    "RESTORE DATABASE": set[str](),
-    "CONNECT": {"db_owner", "db_backupoperator", "db_datareader", "public"},
-}
-_SERVER_ROLES_RIGHTS = {
-    "CREATE ANY DATABASE": {"dbcreator"},
-    "CREATE DATABASE": {"dbcreator"},
-    "ALTER ANY LOGIN": {"securityadmin"},
-    "VIEW SERVER STATE": {"serveradmin"},
-}
-# What a permission brings with it.
-_COVERS = {
-    "VIEW ANY DEFINITION": ("ALTER ANY LOGIN", "CONTROL SERVER"),
-    "VIEW SERVER STATE": ("CONTROL SERVER",),
-    "ALTER ANY CREDENTIAL": ("CONTROL SERVER",),
-    "VIEW ANY DATABASE": ("CONTROL SERVER", "VIEW ANY DEFINITION"),
-    "CREATE ANY DATABASE": ("CONTROL SERVER", "ALTER ANY DATABASE"),
-}
 
 
 @dataclass
@@ -150,34 +137,11 @@ class MssqlServer:
 
     @property
     def version_text(self) -> str:
-        build = ".".join(str(part) for part in self.build)
-        year = {13: 2016, 14: 2017, 15: 2019, 16: 2022, 17: 2025}[self.build[0]]
-        system = "Windows Server 2022 Standard" if self.windows else "Linux (Ubuntu 22.04)"
-        return f"Microsoft SQL Server {year} - {build} (X64) \n\t{self.edition} on {system} <X64>"
+        return identity.version_text(self)
 
     def property(self, name: str) -> Any:
         """What SERVERPROPERTY says; None for one that it has not."""
-        path = self.disks.path
-        known: dict[str, Any] = {
-            "productversion": ".".join(str(part) for part in self.build),
-            "productmajorversion": str(self.build[0]),
-            "productminorversion": str(self.build[1]),
-            "productlevel": "RTM",
-            "edition": self.edition,
-            "engineedition": self.engine_edition,
-            "instancedefaultdatapath": self.data_path,
-            "instancedefaultlogpath": self.data_path,
-            "instancedefaultbackuppath": path.normpath(self.server_dir) if self.build[0] >= 15 else None,
-            "machinename": self.name,
-            "servername": self.name,
-            "instancename": None,
-            "collation": self.collation,
-            "isclustered": 0,
-            "ishadrenabled": 0,
-            "isintegratedsecurityonly": 0,
-            "processid": 4242,
-        }
-        return known.get(name.casefold())
+        return identity.properties(self).get(name.casefold())
 
     # What the tests do with it.
 
@@ -282,28 +246,13 @@ class MssqlServer:
 
     def may(self, login: Login, permission: str, database: Database | None) -> bool:
         """Whether a login has a permission on a database, or on the server."""
-        if "sysadmin" in login.roles:
-            return True
-        granted = {name for state, name in login.permissions if state != "DENY"}
-        if database is not None:
-            if database.owner.casefold() == login.name.casefold():
-                return True
-            if permission == "RESTORE DATABASE":
-                return "dbcreator" in login.roles
-            roles = login.databases.get(database.name, set())
-            return bool(_DATABASE_RIGHTS.get(permission, {"db_owner"}) & roles)
-        if permission in granted or granted & set(_COVERS.get(permission, ())):
-            return True
-        return bool(_SERVER_ROLES_RIGHTS.get(permission, set()) & login.roles)
+        return rights.may(login, permission, database)
 
     def may_enter(self, login: Login, database: Database) -> bool:
-        if "sysadmin" in login.roles or database.name in ("master", "tempdb", "msdb"):
-            return True
-        return database.name in login.databases or database.owner.casefold() == login.name.casefold()
+        return rights.may_enter(login, database)
 
     def may_see(self, login: Login, database: Database) -> bool:
-        """Who may not enter a database sees it still, unless VIEW ANY DATABASE is denied."""
-        return ("DENY", "VIEW ANY DATABASE") not in login.permissions or self.may_enter(login, database)
+        return rights.may_see(login, database)
 
     def is_used(self, database: Database, *, beside: Session | None) -> bool:
         others = [one for one in self.sessions if one is not beside and one.database == database.name]

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -133,3 +134,13 @@ class BackupRecord:
     user: str
     recovery_model: str
     details: dict[str, Any] = field(default_factory=dict)
+
+
+def files_of(
+    name: str, data_path: str, log_path: str, join: Callable[[str, str], str], size: int
+) -> tuple[DataFile, ...]:
+    """The two files that CREATE DATABASE makes, named after the database."""
+    return (
+        DataFile(name, join(data_path, f"{name}.mdf"), "D", size),
+        DataFile(f"{name}_log", join(log_path, f"{name}_log.ldf"), "L", 8 * 1024 * 1024),
+    )
