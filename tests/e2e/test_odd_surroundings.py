@@ -70,7 +70,8 @@ def _on_a_terminal(place: Workplace, *args: str, typed: bytes) -> tuple[int, str
     """Run on a terminal, and type when the command asks; its exit code, and what the terminal showed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", str(COMMAND), *args],
+        # Who runs the tests in the background has them ignore SIGINT.
+        ["env", "--default-signal", "setsid", "--ctty", "--wait", str(COMMAND), *args],
         cwd=place.folder,
         env=place.environment({"TERM": "dumb"}),
         stdin=theirs,
