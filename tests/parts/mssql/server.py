@@ -33,7 +33,7 @@ from tests.parts.mssql.state import (
     Table,
     files_of,
 )
-from tests.parts.mssql.wire import ClientGoneError, Listener, Wire
+from tests.parts.mssql.wire import Listener, ServerDiedError, Wire
 from tests.parts.ports import free_port
 from tests.parts.servers import private_folder
 
@@ -278,13 +278,13 @@ class MssqlServer:
             raise SqlError(fault.message)
 
     def reached(self, percent: int) -> None:
-        """A backup or restore got so far. Raises ClientGoneError for the server's own death."""
+        """A backup or restore got so far. Raises ServerDiedError."""
         self.on_percent(percent)
         if self.dies_at is not None and percent >= self.dies_at:
             self.is_dead = True
             self._death = threading.Thread(target=self.kill)
             self._death.start()
-            raise ClientGoneError
+            raise ServerDiedError
 
     def rot(self, devices: Sequence[Device]) -> None:
         """Flip a bit of what was written, as a bad disk does."""

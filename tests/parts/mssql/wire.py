@@ -29,6 +29,10 @@ class ClientGoneError(Exception):
     """The client hung up, or cancelled, while a statement ran."""
 
 
+class ServerDiedError(ClientGoneError):
+    """The server ended while a statement ran: nobody is answered."""
+
+
 class Host(Protocol):
     """What answers the batches of a listener."""
 
@@ -193,6 +197,8 @@ class _Connection(Connection):  # type: ignore[misc]  # pysqlbridge is untyped
         except SqlError as failed:
             for said in failed.messages:
                 self._wire.tell(said)
+        except ServerDiedError:
+            raise
         except ClientGoneError:
             # A cancelled batch says no more; a client that is still there gets its cancel acknowledged next.
             self._wire.forget()
