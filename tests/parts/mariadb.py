@@ -41,7 +41,7 @@ class MariadbServer:
         self.port = free_port()
         self.folder = private_folder(self.flavour)
         self.socket = self.folder / "s.sock"
-        self._data = self.folder / "data"
+        self.data = self.folder / "data"
         self._settings = settings
         self._options = self.folder / "client.cnf"
         self._options.write_text("")
@@ -66,7 +66,7 @@ class MariadbServer:
         self.sql(f"CREATE DATABASE {quoted(name)}")
 
     def start(self) -> None:
-        argv = [*self._server(), f"--datadir={self._data}", f"--port={self.port}", "--bind-address=127.0.0.1"]
+        argv = [*self._server(), f"--datadir={self.data}", f"--port={self.port}", "--bind-address=127.0.0.1"]
         argv += [f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}", *_SETTINGS, *self._settings]
         self._process = ServerProcess(argv, log=self.folder / "log", env=self._env())
         self._process.wait_until(lambda: self._client("SELECT 1").returncode == 0)
@@ -93,7 +93,7 @@ class MariadbServer:
         return Path(shutil.which("mariadb-dump", path=_SEARCHED) or "").parent
 
     def _initialize(self) -> None:
-        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", *self._as_whom()]
+        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", *self._as_whom()]
         argv += ["--auth-root-authentication-method=normal", "--skip-test-db"]
         ServerProcess(argv, log=self.folder / "log", env=self._env()).wait_for_success()
 

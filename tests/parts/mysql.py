@@ -32,7 +32,7 @@ class MysqlServer(MariadbServer):
 
     def _initialize(self) -> None:
         messages = f"--lc-messages-dir={FOLDER / 'root/usr/share/mysql'}"
-        argv = [*self._server(), "--initialize-insecure", f"--datadir={self._data}", messages]
+        argv = [*self._server(), "--initialize-insecure", f"--datadir={self.data}", messages]
         ServerProcess(argv, log=self.folder / "log", env=self._env()).wait_for_success()
 
     def _server(self) -> list[str]:

@@ -1,5 +1,6 @@
 """MySQL and MariaDB behind the engines' contract."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,8 @@ from backupctl.stream import CHUNK, Reader
 
 _SUFFIX = ".sql"
 _DATABASES = "SELECT JSON_ARRAY(schema_name) FROM information_schema.schemata"
+# MariaDB takes every folder of its data for a database: that of the file system's check, and those of snapshots.
+_FOLDER = re.compile(r"#mysql50#(lost\+found$|\.)")
 _GLOBALS_SUFFIX = ".globals.sql"
 
 
@@ -58,7 +61,7 @@ class MysqlEngine(ServerEngine):
     def databases(self) -> tuple[str, ...]:
         sql, _ = self._connected
         found = [name for (name,) in sql.rows(_DATABASES)]
-        return tuple(sorted(name for name in found if not (name.lower() in SYSTEM_SCHEMAS or is_of_a_restore(name))))
+        return tuple(sorted(name for name in found if not (_is_the_servers(name) or is_of_a_restore(name))))
 
     def unseen(self) -> str | None:
         sql, server = self._connected
@@ -152,6 +155,10 @@ class _Parts:
                 hint=f"as an administrator run: GRANT SELECT ON mysql.* TO {server.account}; or leave globals out",
             )
         return Script(self.sql, server, there)
+
+
+def _is_the_servers(name: str) -> bool:
+    return name.lower() in SYSTEM_SCHEMAS or _FOLDER.match(name) is not None
 
 
 def _counter(options: FamilyOptions) -> Callable[[], Counter] | None:
