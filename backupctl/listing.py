@@ -47,7 +47,7 @@ class Listing:
         They are those of the newest run: one that has gone from the server since is not waited for. While one that has
         come has no backup yet, they are those of the newest run before it. What is from the future is passed over.
         """
-        good = [manifest for manifest in self.good if not manifest.is_from_the_future(now)]
+        good = self._trusted(now)
         if not good or not good[0].databases:
             return tuple(manifest.started_at for manifest in good)
         oldest = {manifest.database: place for place, manifest in enumerate(good)}
@@ -57,6 +57,14 @@ class Listing:
                 newest = {one.database: one.started_at for one in reversed(good[place:])}
                 return (min(newest[database] for database in wanted),)
         return ()
+
+    def newest_of_several(self, now: datetime) -> datetime | None:
+        """When the newest good backup of any of several databases began; None where the job has one."""
+        newest = next(iter(self._trusted(now)), None)
+        return newest.started_at if newest and newest.databases else None
+
+    def _trusted(self, now: datetime) -> list[Manifest]:
+        return [manifest for manifest in self.good if not manifest.is_from_the_future(now)]
 
     @property
     def good(self) -> tuple[Manifest, ...]:

@@ -17,7 +17,8 @@ class Facts:
     """What is known of a job; times are aware.
 
     `good` are the beginnings of its good backups, as the storage lists them; where that was not asked, or could not be
-    read, which `problem` says, as the catalog has them. `remembered` is the newest that the catalog has.
+    read, which `problem` says, as the catalog has them. `remembered` is the newest that the catalog has. Of a job with
+    several databases `good` is when all had one, and `listed` the newest of any of them, as a retry of some makes it.
     `last_outcome` is of the newest run that was not skipped, `last_telling` of the newest whose outcome is in TELLING.
     `since` is when the job was first known with its schedule.
     """
@@ -28,6 +29,7 @@ class Facts:
     since: datetime
     max_age: timedelta
     remembered: datetime | None = None
+    listed: datetime | None = None
     last_outcome: Outcome | None = None
     last_telling: Outcome | None = None
     next_run_at: datetime | None = None
@@ -86,7 +88,8 @@ def _note(problem: str | None, lost: datetime | None) -> str | None:
 
 def _lost(facts: Facts) -> datetime | None:
     """The backup that the catalog remembers as the newest, when the storage has neither it nor a newer one."""
-    if facts.remembered is None or any(_between(facts.remembered, moment) >= timedelta(0) for moment in facts.good):
+    there = facts.good if facts.listed is None else (*facts.good, facts.listed)
+    if facts.remembered is None or any(_between(facts.remembered, moment) >= timedelta(0) for moment in there):
         return None
     return facts.remembered
 

@@ -34,7 +34,6 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
     """What the catalog knows of each job; of its good backups that is the newest, as the last success left it."""
     since = catalog.first_known({job.name: (job.cron, job.timezone) for job in jobs}, now)
     last, telling, good = catalog.last_runs(), catalog.last_runs(TELLING), catalog.last_success()
-    whole_since = catalog.whole_since()
     return {
         job.name: Facts(
             job=job.name,
@@ -42,7 +41,7 @@ def remembered(jobs: Sequence[Job], catalog: "Catalog", now: datetime) -> Mappin
             good=(good[job.name].started_at,) if job.name in good else (),
             since=since[job.name],
             max_age=_max_age(job, now),
-            remembered=whole_since.get(job.name),
+            remembered=good[job.name].started_at if job.name in good else None,
             last_outcome=last[job.name].outcome if job.name in last else None,
             last_telling=telling[job.name].outcome if job.name in telling else None,
         )
@@ -58,7 +57,11 @@ def look(job: Job, facts: Facts, redact: Redactor, now: datetime) -> Facts:
         listing = repository_of(job, storage_of(job)).listing()
     except BackupctlError as error:
         return replace(facts, problem=redact(error.message))
-    return replace(facts, good=listing.whole_at(now), problem=None)
+    good, listed = listing.whole_at(now), listing.newest_of_several(now)
+    if not good and listed and facts.remembered and listed >= facts.remembered:
+        # The last time that all had a backup, those of then have newer ones, and one that has come since has none yet.
+        good = (facts.remembered,)
+    return replace(facts, good=good, listed=listed, problem=None)
 
 
 def _max_age(job: Job, now: datetime) -> timedelta:

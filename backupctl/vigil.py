@@ -137,7 +137,7 @@ class Vigil:
 
 
 def _as_seen(remembered: Facts, seen: Facts) -> Facts:
-    return replace(remembered, good=seen.good, problem=seen.problem)
+    return replace(remembered, good=seen.good, listed=seen.listed, problem=seen.problem)
 
 
 def _after(facts: Facts, event: Finished) -> Facts:
@@ -147,7 +147,8 @@ def _after(facts: Facts, event: Finished) -> Facts:
         return replace(facts, last_outcome=run.outcome, last_telling=telling)
     good = newest_of([*facts.good, min(one.started_at for one in run.manifests)], run.finished_at)
     known = () if good is None else (good,)
-    return replace(facts, good=known, remembered=good, last_outcome=run.outcome, last_telling=telling, problem=None)
+    facts = replace(facts, good=known, listed=None, remembered=good, problem=None)
+    return replace(facts, last_outcome=run.outcome, last_telling=telling)
 
 
 def _is_in_part(run: Run) -> bool:

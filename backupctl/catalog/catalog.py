@@ -107,13 +107,6 @@ class Catalog:
         """Each job's newest run that left a backup."""
         return self.last_runs(GOOD)
 
-    def whole_since(self) -> Mapping[str, datetime]:
-        """When the first of the attempts began that ended in each job's newest success.
-
-        Of a job with several databases, a retry is of some alone: the others have their backups of the attempts before.
-        """
-        return self._read(rows.whole_since, {})
-
     def first_known(self, schedules: Mapping[str, tuple[str, str]], now: datetime) -> Mapping[str, datetime]:
         """Since when each job is known with its expression and zone, which it is from now on where that is news."""
         unknown = dict.fromkeys(schedules, now)

@@ -110,20 +110,6 @@ def newest_of_each(connection: Connection, outcomes: Collection[Outcome]) -> dic
     return {record.job: _row(record) for record in connection.execute(statement)}
 
 
-def whole_since(connection: Connection) -> dict[str, datetime]:
-    """When the first of the attempts began that ended in each job's newest success."""
-    good = select(func.max(RUNS.c.seq)).where(RUNS.c.outcome.in_(GOOD)).group_by(RUNS.c.job)
-    retried = RUNS.alias()
-    first = (
-        select(func.max(retried.c.seq))
-        .where(retried.c.job == RUNS.c.job, retried.c.seq <= RUNS.c.seq, retried.c.trigger != Trigger.RETRY)
-        .scalar_subquery()
-    )
-    attempts = select(func.coalesce(first, RUNS.c.seq)).where(RUNS.c.seq.in_(good))
-    statement = select(RUNS.c.job, RUNS.c.started_at).where(RUNS.c.seq.in_(attempts))
-    return {record.job: record.started_at for record in connection.execute(statement)}
-
-
 def answered(connection: Connection) -> dict[str, datetime]:
     """Up to when each job's due times are answered for: by the newest run that was carried out, or made one up.
 

@@ -1,5 +1,7 @@
 """How a job with several databases stands: as the one whose newest backup is the oldest."""
 
+import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from backupctl.events import to_all
 from backupctl.model import Outcome, Trigger
 from backupctl.process import Session
 from backupctl.redact import Redactor
+from backupctl.retention import Retention
 from backupctl.runner import Request, Runner
 from backupctl.standing import Standing
 from backupctl.survey import survey
@@ -130,3 +133,24 @@ def test_a_backup_from_the_future_does_not_stand_for_newer_ones(place: Watched, 
     refused.append("a")
     place.run()
     assert place.standing().last_good_at == first.manifests[0].started_at
+
+
+def test_a_name_that_was_never_there_is_no_backup_that_was_lost(place: Watched) -> None:
+    place.make("a")
+    first = place.run()
+    place.choose("a", "nosuch")
+    place.job = replace(place.job, retention=Retention(keep_last=1))
+    place.run()
+    standing = place.standing()
+    assert (standing.failing, standing.stale, standing.note) == (True, False, None)
+    assert standing.last_good_at == first.started_at
+
+
+def test_backups_that_somebody_deleted_are_missed_at_once(place: Watched) -> None:
+    place.make("a", "b")
+    place.run()
+    shutil.rmtree(place.storage)
+    place.storage.mkdir()
+    (standing,) = survey([place.job], place.catalog, Redactor(), place.now)
+    assert (standing.stale, standing.last_good_at) == (True, None)
+    assert "that the storage does not list" in str(standing.note)
