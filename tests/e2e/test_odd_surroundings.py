@@ -3,10 +3,11 @@
 import os
 import pty
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import COMMAND, Workplace
+from tests.e2e.command import COMMAND, Workplace, until
 from tests.e2e.places import sqlite_job
 
 
@@ -66,6 +67,10 @@ def test_a_dump_that_did_not_get_through_to_stdout_is_an_error(place: Workplace,
     assert "bug" not in ended.stderr
 
 
+def _sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def _on_a_terminal(place: Workplace, *args: str, typed: bytes) -> tuple[int, str]:
     """Run on a terminal, and type when the command asks; its exit code, and what the terminal showed."""
     ours, theirs = pty.openpty()
@@ -86,6 +91,8 @@ def _on_a_terminal(place: Workplace, *args: str, typed: bytes) -> tuple[int, str
             # Once: an interrupted prompt is drawn anew, and is no second question.
             if b"[y/N]" in shown and not asked:
                 asked = True
+                # A signal between the prompt and the reading would be heeded at the next key only (CPython 3.11).
+                until(lambda: _sleeps(process.pid))
                 os.write(ours, typed)
     except OSError:  # so a terminal ends on Linux
         pass
