@@ -73,6 +73,22 @@ class Repository:
         """Store the manifest: from here on there is a backup."""
         self._storage.put(manifest.key, BytesIO(manifest.to_json()), metadata={"job": self._job})
 
+    def note_sums(self, manifest: Manifest, sums: Mapping[str, tuple[int, str]]) -> None:
+        """Put sizes and sums of artifacts that were stored as they are, by their roles, where there were none.
+
+        Raises StorageError.
+        """
+        known = tuple(
+            artifact
+            if artifact.sha256 is not None or artifact.role not in sums
+            else artifact.model_copy(
+                update=dict(zip(("dump_size", "dump_sha256"), sums[artifact.role], strict=True))
+                | {"sha256": sums[artifact.role][1]}
+            )
+            for artifact in manifest.artifacts
+        )
+        self.commit(manifest.model_copy(update={"artifacts": known}))
+
     def discard(self, artifacts: tuple[Artifact, ...]) -> None:
         """Take back artifacts that no manifest will name. A key without the right to delete leaves them: no backup."""
         for artifact in artifacts:

@@ -1,6 +1,6 @@
 """`list` and `verify`: what is on the storage, and whether it is what its manifest says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +14,13 @@ from backupctl import config
 from backupctl.cli import render
 from backupctl.cli.given import DatabaseOption, FileOption, JobArgument, JsonOption, OptionalJobArgument, file_of
 from backupctl.config import Config, Job
-from backupctl.errors import BackupctlError, ExitCode, IntegrityError, UsageError
+from backupctl.errors import BackupctlError, ExitCode, IntegrityError, StorageError, UsageError
 from backupctl.listing import Backup, Listing
 from backupctl.model import DUMP_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.repository import LATEST, Repository
 from backupctl.state import StateFolder
-from backupctl.stream import CHUNK, Reader, Watch
+from backupctl.stream import CHUNK, Reader, Tap, Watch
 from backupctl.wiring import engine_of, repository_of, storage_of
 
 
@@ -209,10 +209,12 @@ def _verdict(configuration: Config, job: Job, repository: Repository, backup: Ba
 
 
 def _read_back(job: Job, repository: Repository, manifest: Manifest, session: Session, bars: render.Bars) -> None:
-    bars.begin(manifest.id, total=sum(artifact.dump_size or 0 for artifact in manifest.artifacts))
+    bars.begin(manifest.id, total=sum(artifact.dump_size or artifact.size for artifact in manifest.artifacts))
+    read: dict[str, Tap] = {}
     for artifact in manifest.artifacts:
         with closing(repository.open_dump(manifest, artifact.role)) as dump:
-            watched: Reader = Watch(dump, lambda count: bars.advance(manifest.id, count))
+            read[artifact.role] = Tap(dump)
+            watched: Reader = Watch(read[artifact.role], lambda count: bars.advance(manifest.id, count))
             if artifact.role == DUMP_ROLE and manifest.engine == job.database.type:
                 engine_of(job, session).check_dump(
                     manifest, watched, say=lambda text: bars.note(f"{job.name}: {manifest.id}: {text}")
@@ -225,4 +227,19 @@ def _read_back(job: Job, repository: Repository, manifest: Manifest, session: Se
             f"{job.name}: {manifest.id} was made by {manifest.engine}, and the job is {job.database.type} now:"
             " its sums were checked, its content was not"
         )
+    if any(artifact.sha256 is None for artifact in manifest.artifacts):
+        _note_sums(job, repository, manifest, read, bars)
     bars.end(manifest.id)
+
+
+def _note_sums(
+    job: Job, repository: Repository, manifest: Manifest, read: Mapping[str, Tap], bars: render.Bars
+) -> None:
+    """What the server stored by itself had no sums yet: from now on it is held against these."""
+    sums = {role: (tap.size, tap.sha256) for role, tap in read.items()}
+    try:
+        repository.note_sums(manifest, sums)
+    except StorageError as error:
+        bars.warn(f"{job.name}: {manifest.id}: its sums could not be written down: {error.message}")
+    else:
+        bars.note(f"{job.name}: {manifest.id}: its sums are written down, for what comes to be checked later")

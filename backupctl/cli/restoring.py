@@ -19,7 +19,7 @@ from backupctl.config import Job
 from backupctl.engines import ENGINES
 from backupctl.engines.base import Restore
 from backupctl.errors import BackupctlError, IntegrityError, UsageError
-from backupctl.model import Manifest
+from backupctl.model import DUMP_ROLE, STRIPE_ROLE, Manifest
 from backupctl.process import Session
 from backupctl.repository import LATEST, Repository
 from backupctl.state import StateFolder
@@ -60,6 +60,9 @@ def restore(
     owner: Annotated[
         bool, typer.Option("--owner/--no-owner", help="--no-owner: all belongs to the restoring user; no grants.")
     ] = True,
+    check: Annotated[
+        bool, typer.Option("--check", help="Have the server check what came back (SQL Server: DBCC CHECKDB).")
+    ] = False,
     other_flavour: Annotated[
         bool, typer.Option("--other-flavour", help="Try a backup of MySQL in MariaDB, or the other way round.")
     ] = False,
@@ -82,7 +85,7 @@ def restore(
     if at is not None and wanted != LATEST:
         raise UsageError("a backup and --at were both given", hint="give one of the two")
     overrides = _overrides(host=host, port=port, user=user, password_env=password_env)
-    if to_file is not None and (overrides or clean or create_roles or other_flavour or not owner):
+    if to_file is not None and (overrides or clean or create_roles or other_flavour or check or not owner):
         raise UsageError(
             "--to-file writes the dump as it is stored, and asks no server",
             hint="of the options leave only BACKUP, --at and --to-file",
@@ -91,6 +94,8 @@ def restore(
     configuration = config.load(path, jobs=[name], database=into is not None, overrides={name: overrides})
     job = configuration.job(name)
     _refuse_strange_options(job, overrides)
+    if check and not ENGINES[job.database.type].checks_restored:
+        raise UsageError(f"a {job.database.type} database has no check of that kind", hint="leave --check out")
     with _redacted(configuration.redactor):
         repository = repository_of(job, storage_of(job))
         backup = repository.find(
@@ -120,12 +125,13 @@ def restore(
                     clean=clean,
                     owner=owner,
                     create_roles=create_roles,
+                    check=check,
                     other_flavour=other_flavour,
                     confirm=lambda text: yes or _confirm(bars, text),
                     say=lambda text: bars.note(f"{name}: {text}"),
                 )
                 bars.note(f"{name}: restoring {backup.manifest.id} into {into}")
-                _engine_restore(job, request, Session(scratch, redact=configuration.redactor))
+                _engine_restore(job, request, Session(scratch, redact=configuration.redactor, say=request.say))
     render.say(f"{name}: restored {backup.manifest.id} into {into}")
 
 
@@ -191,6 +197,12 @@ def _watched(repository: Repository, manifest: Manifest, role: str, bars: render
 
 
 def _write_out(repository: Repository, manifest: Manifest, to_file: str, bars: render.Bars) -> None:
+    stripes = [one.key for one in manifest.artifacts if one.role == DUMP_ROLE or one.role.startswith(STRIPE_ROLE)]
+    if len(stripes) > 1:
+        raise UsageError(
+            f"backup {manifest.id} is striped over {len(stripes)} objects, which make no single file",
+            hint=f"copy each of them, and name all to RESTORE DATABASE: {', '.join(stripes)}",
+        )
     with _destination(to_file) as out, closing(_watched(repository, manifest, "dump", bars)) as dump:
         while chunk := dump.read(CHUNK):
             out.write(chunk)

@@ -5,6 +5,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Any
 
+from backupctl.config.families import UNRESOLVED
 from backupctl.config.interpolate import Interpolation, Missing
 from backupctl.config.problems import nearest
 from backupctl.config.tree import MAX_SIZE, Fault, Mapping, Node, Scalar, Sequence
@@ -20,8 +21,8 @@ _TELLING = frozenset({"email", "seq", "recipients", "notify", "ping"})
 _NEEDED_BY_NO_SCHEDULE = frozenset({"email", "seq", "environment"})
 _SCHEDULE = frozenset({"name", "cron", "timezone", "jitter", "catch_up", "max_age", "enabled"})
 _UNRESOLVED: Dict[str, Options] = {
-    "database": EngineOptions(type="unresolved"),
-    "storage": StorageOptions(type="unresolved"),
+    "database": EngineOptions(type=UNRESOLVED),
+    "storage": StorageOptions(type=UNRESOLVED),
 }
 _NO_VALUE = "there is no value here"
 _NO_VALUE_HINT = 'a value that begins with # must be quoted; write "" for an empty text, or leave the key out'

@@ -9,8 +9,8 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 
 from backupctl.options import Options
 
-PLANNED = {"database": ("mssql",), "storage": ()}
-"""Types of the format whose turn has not come yet."""
+UNRESOLVED = "unresolved"
+"""The type of what stands in for options that lack a variable and are not needed."""
 
 UNKNOWN_TYPE = "unknown_type"
 NO_MAPPING = "no_mapping"
@@ -61,12 +61,11 @@ class FamilyMember:
         if "type" not in value:
             raise self._at_type(value, PydanticCustomError("missing", "missing"))
         if not isinstance(kind, str) or kind not in self._members:
-            raise self._at_type(value, self._unknown(kind))
+            raise self._at_type(value, self._unknown())
         return self._members[kind].Options.model_validate(value, context=info.context)
 
-    def _unknown(self, kind: object) -> PydanticCustomError:
-        planned = isinstance(kind, str) and kind in PLANNED[self._what]
-        context = {"what": self._what, "planned": planned, "built": sorted(self._members)}
+    def _unknown(self) -> PydanticCustomError:
+        context = {"what": self._what, "known": sorted(self._members)}
         return PydanticCustomError(UNKNOWN_TYPE, "there is no such type", context)
 
     def _at_type(self, value: Any, error: PydanticCustomError) -> ValidationError:

@@ -7,10 +7,19 @@ from functools import lru_cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from backupctl import cron
-from backupctl.config.families import FamilyMember
+from backupctl.config.families import UNRESOLVED, FamilyMember
 from backupctl.engines import ENGINES
 from backupctl.engines.base import EngineOptions
 from backupctl.options import Command, Duration, FilePath, Options, Secret, Share
@@ -232,6 +241,25 @@ class JobsFile(Options):
     storages: Mapping[str, Target] = Field(default={}, description="Named targets")
     defaults: Defaults = Defaults()
     jobs: tuple[JobEntry, ...]
+
+    @field_validator("jobs", mode="after")
+    @classmethod
+    def _goes_together(cls, jobs: tuple[JobEntry, ...], info: ValidationInfo) -> tuple[JobEntry, ...]:
+        """Say of each job whose database cannot be backed up to its storage, or with its compression."""
+        storages = info.data.get("storages", {})
+        errors: list[InitErrorDetails] = []
+        for place, job in enumerate(jobs):
+            storage = storages.get(job.storage) if isinstance(job.storage, str) else job.storage
+            objection = None
+            if storage is not None and storage.type != UNRESOLVED:
+                objection = job.database.objection(storage.access, job.compression)
+            if objection:
+                key, why = objection
+                error = PydanticCustomError("value_error", "{error}", {"error": why})
+                errors.append({"type": error, "loc": (place, "database", key), "input": None})
+        if errors:
+            raise ValidationError.from_exception_data("jobs", errors)
+        return jobs
 
 
 def known_keys() -> frozenset[str]:

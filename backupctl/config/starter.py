@@ -247,7 +247,7 @@ class _Drafting:
         kind = self._raw("DB_TYPE", "postgres").lower()
         kind = _TYPES.get(kind, kind)
         if kind not in ENGINES:
-            self.notes.append(f"database type {kind} is not built yet; built are: {', '.join(sorted(ENGINES))}")
+            self.notes.append(f"there is no database type {kind}; the types are: {', '.join(sorted(ENGINES))}")
         if not self._found("DB_DATABASE"):
             raise UsageError("the environment file does not name a database", hint="it is called DB_DATABASE there")
         lines = [f"      type: {_yaml(kind)}"]

@@ -120,10 +120,7 @@ def _missing_hint(location: Location) -> str | None:
 
 def _unknown_type(context: Mapping[str, Any], node: Node) -> Fault:
     text = node.text or "" if isinstance(node, Scalar) else ""
-    built = ", ".join(context["built"])
-    if context["planned"]:
-        return Fault(node, f"{context['what']} type {text!r} is not built yet", f"built are: {built}")
-    hint = _did_you_mean(text, context["built"]) or f"the types are: {built}"
+    hint = _did_you_mean(text, context["known"]) or f"the types are: {', '.join(context['known'])}"
     return Fault(node, f"there is no {context['what']} type {text!r}", hint)
 
 

