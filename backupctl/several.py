@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from backupctl.engines.messages import named
 from backupctl.errors import BackupctlError, BugError, CancelledError, EngineError
 from backupctl.model import Manifest
 
@@ -47,16 +48,23 @@ class Made:
         failed = self.failed
         if not failed:
             return
-        told = [f"{name}: {error.message}" for name, error in list(failed.items())[:_NAMED]]
-        if len(failed) > len(told):
-            told.append(f"and {len(failed) - len(told)} more")
         kind = BugError if any(isinstance(error, BugError) for error in failed.values()) else EngineError
         raise kind(
-            f"{len(failed)} of {total} databases {'has' if len(failed) == 1 else 'have'} no backup: {'; '.join(told)}",
+            f"{len(failed)} of {total} databases {'has' if len(failed) == 1 else 'have'} no backup: {_told(failed)}",
             hint=next((error.hint for error in failed.values() if error.hint), None),
             # One that fails for good must not keep the others from being tried again.
             transient=any(error.transient for error in failed.values()),
         )
+
+
+def _told(failed: Mapping[str, BackupctlError]) -> str:
+    """Each reason once: what one database fails for is mostly what all do."""
+    by_reason: dict[str, list[str]] = {}
+    for name, error in failed.items():
+        by_reason.setdefault(error.message, []).append(name)
+    told = [f"{named(names)}: {reason}" for reason, names in list(by_reason.items())[:_NAMED]]
+    left = len(by_reason) - len(told)
+    return "; ".join([*told, f"and {left} more"] if left > 0 else told)
 
 
 @dataclass(frozen=True)

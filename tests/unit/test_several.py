@@ -72,6 +72,15 @@ def test_the_error_counts_all_and_names_the_first_few() -> None:
     )
 
 
+def test_a_reason_that_several_fail_for_is_said_once() -> None:
+    several = made(**{f"db{number}": EngineError("no pg_dump 17") for number in range(7)}, odd=EngineError("no rights"))
+    with pytest.raises(EngineError) as caught:
+        several.check(8)
+    assert caught.value.message == (
+        "8 of 8 databases have no backup: db0, db1, db2, db3, db4 and 2 more: no pg_dump 17; odd: no rights"
+    )
+
+
 def test_one_failure_that_may_pass_makes_the_run_worth_a_retry() -> None:
     several = made(a=EngineError("for good"), b=EngineError("for now", transient=True, hint="wait"))
     with pytest.raises(EngineError) as caught:
