@@ -120,7 +120,9 @@ class Backing:
     def _tell_changes(self, choice: Choice, found: Sequence[str], made: Made) -> None:
         """Say which databases have gone and come since the newest backup; a key that may not read cannot know."""
         before = self._databases_before()
-        made.gone, come = gone_and_come(before, choice, found) if before else ((), ())
+        gone, come = gone_and_come(before, choice, found) if before else ((), ())
+        # One that the file named, and the server never had, is not gone.
+        made.gone = tuple(name for name in gone if self._stored.newest(1, name))
         told = [f"database {name} is gone from the server" for name in made.gone]
         told += [f"database {name} is new: it is backed up from now on" for name in come]
         for text in told:

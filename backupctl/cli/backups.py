@@ -135,6 +135,12 @@ class _Verdict:
     job: str
     ok: bool
     problem: str | None
+    database: str = ""
+    """Where the job has several."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.id} ({self.database})" if self.database else self.id
 
     def as_json(self) -> dict[str, Any]:
         return {"id": self.id, "job": self.job, "ok": self.ok, "problem": self.problem}
@@ -191,21 +197,23 @@ def _show(verdicts: list[_Verdict], *, as_json: bool) -> None:
         render.note("there are no backups yet")
     for verdict in verdicts:
         if verdict.ok:
-            render.say(f"{verdict.job}: {verdict.id} checks out")
+            render.say(f"{verdict.job}: {verdict.name} checks out")
         else:
-            render.error(f"{verdict.job}: {verdict.id} does not check out: {verdict.problem}")
+            render.error(f"{verdict.job}: {verdict.name} does not check out: {verdict.problem}")
 
 
 def _verdict(configuration: Config, job: Job, repository: Repository, backup: Backup) -> _Verdict:
     manifest = backup.manifest
+    database = manifest.database if manifest.databases else ""
     try:
         if backup.problem:
             raise IntegrityError(backup.problem)
         with StateFolder(configuration.state_dir).working() as scratch, render.Bars() as bars:
             _read_back(job, repository, manifest, Session(scratch, redact=configuration.redactor), bars)
     except IntegrityError as error:
-        return _Verdict(manifest.id, job.name, ok=False, problem=configuration.redactor(error.message))
-    return _Verdict(manifest.id, job.name, ok=True, problem=None)
+        problem = configuration.redactor(error.message)
+        return _Verdict(manifest.id, job.name, ok=False, problem=problem, database=database)
+    return _Verdict(manifest.id, job.name, ok=True, problem=None, database=database)
 
 
 def _read_back(job: Job, repository: Repository, manifest: Manifest, session: Session, bars: render.Bars) -> None:

@@ -145,6 +145,14 @@ def test_databases_that_have_gone_and_come_are_said_once(place: Place) -> None:
     assert (place.run().gone, place.warnings) == ((), [])
 
 
+def test_one_that_the_server_never_had_has_not_gone(place: Place) -> None:
+    place.make("a")
+    place.choose("*", "nosuch")
+    assert place.run().outcome is Outcome.PARTIAL
+    place.choose("*")
+    assert (place.run().gone, place.warnings) == ((), [])
+
+
 def test_one_that_is_left_out_from_now_on_has_not_gone(place: Place) -> None:
     place.make("a", "b")
     place.run()
