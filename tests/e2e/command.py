@@ -154,7 +154,8 @@ class Running:
         while not self._ended.wait(0.05):
             for pid in _descendants(self.process.pid):
                 self.children.add(pid)
-                environ, cmdline = _read(pid, "environ"), _read(pid, "cmdline")
+                # In this order: what ran our code a moment ago had our environment then.
+                cmdline, environ = _read(pid, "cmdline"), _read(pid, "environ")
                 if str(COMMAND).encode() in cmdline or str(PARENT).encode() in cmdline:
                     continue  # between fork and exec a child still looks like its parent
                 for name, secret in self._place.secrets.items():

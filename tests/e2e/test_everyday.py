@@ -15,11 +15,6 @@ from tests.parts.postgres import PostgresServer
 from tests.parts.s3 import S3Server
 
 
-@pytest.fixture(autouse=True)
-def _as_users_start_it(place: Workplace) -> None:
-    place.is_forked = False
-
-
 @pytest.fixture(scope="module")
 def server(postgres_server: Callable[[int], PostgresServer]) -> Iterator[PostgresServer]:
     """A PostgreSQL 16 with a database `everyday`."""
@@ -30,6 +25,7 @@ def server(postgres_server: Callable[[int], PostgresServer]) -> Iterator[Postgre
 
 
 def test_a_sqlite_job_goes_there_and_back(place: Workplace) -> None:
+    place.is_forked = False
     sqlite_job(place)
     place.ok("validate")
     ran = place.ok("run-once", "shop")
@@ -54,6 +50,7 @@ def test_the_artifact_is_what_the_everyday_tools_read(place: Workplace) -> None:
 def test_a_postgres_job_goes_to_a_store_and_back(
     place: Workplace, server: PostgresServer, s3_server: S3Server, form: str
 ) -> None:
+    place.is_forked = form == "custom"
     database = postgres_database(place, server, "everyday", more=f", format: {form}, globals: true")
     one_job(place, database, s3_storage(place, s3_server))
     place.ok("run-once", "shop")
@@ -221,7 +218,6 @@ def test_list_shows_times_in_the_jobs_zone(place: Workplace) -> None:
 
 
 def test_usage_errors_are_one_line_with_exit_code_2(place: Workplace) -> None:
-    place.is_forked = True
     sqlite_job(place)
     for args in (
         ["run-once", "shpo"],
