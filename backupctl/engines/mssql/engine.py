@@ -101,7 +101,7 @@ class MssqlEngine(ServerEngine):
             assert self._access
             backup = UrlBackup(self._sql, server, Bucket(self._access), facts.name, compression)
             suffixes = _suffixes(stripes(facts.size, compression=compression))
-            return (DirectPart(DUMP_ROLE, suffixes, backup.write, facts.size),), ()
+            return (DirectPart(DUMP_ROLE, suffixes, backup.write, facts.size, backup.findings),), ()
         assert self._folder
         self._folder.prove(self._sql)
         file = DiskBackup(self._sql, self._folder, facts.name, compression)

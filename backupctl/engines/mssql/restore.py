@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,20 +11,24 @@ from pathlib import PurePosixPath, PureWindowsPath
 from backupctl.access import BucketAccess
 from backupctl.engines.base import Restore
 from backupctl.engines.mssql import statements
-from backupctl.engines.mssql.facts import Facts
+from backupctl.engines.mssql.credentials import credential
+from backupctl.engines.mssql.facts import ONLINE, Facts
 from backupctl.engines.mssql.folder import Folder
 from backupctl.engines.mssql.options import SYSTEM_DATABASES, against_s3
 from backupctl.engines.mssql.server import Server
 from backupctl.engines.mssql.shared import SharedFile
 from backupctl.engines.mssql.sqlcmd import Sql
 from backupctl.engines.mssql.statements import Devices, identifier
-from backupctl.engines.mssql.url import Bucket, credential
-from backupctl.errors import BackupctlError, EngineError, UsageError
+from backupctl.engines.mssql.url import Bucket
+from backupctl.errors import BackupctlError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE, STRIPE_ROLE, Manifest
 
 _LONGEST_NAME = 128
 _RESTORING = "RESTORING"
 _LOG, _FILESTREAM = "L", "S"
+_DAMAGE = "found damage"
+LETS_GO_WITHIN_S = 15.0  # a server that was told to stop works on the database for a moment longer
+_PAUSE_S = 0.5
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
 
 
@@ -45,7 +50,7 @@ class Restoration:
             self._agree_to_replace(existing)
         with self._devices() as devices:
             # What would not restore is found out before anything is replaced.
-            self.sql.work(statements.verify_only(devices), "the server reads the backup")
+            self._look_at(devices)
             self._restore(devices, existing)
         self._afterwards()
 
@@ -75,6 +80,22 @@ class Restoration:
         if not self.request.confirm(f"{what} is replaced, and everybody who uses it is disconnected"):
             raise UsageError("nothing was changed")
 
+    def _look_at(self, devices: Devices) -> None:
+        """Raises IntegrityError, EngineError for what would not restore."""
+        try:
+            self.sql.work(statements.verify_only(devices), "the server reads the backup")
+        except EngineError as error:
+            if _DAMAGE in error.message:
+                raise IntegrityError(error.message, hint=error.hint) from error
+            raise
+        if not devices.is_url:
+            return
+        # The sums of what the server reads by itself nobody has held against the manifest's.
+        wanted = self.request.manifest.database
+        found = [row["DatabaseName"] or "" for row in self.sql.rows(statements.header_only(devices.first))]
+        if [name.casefold() for name in found] != [wanted.casefold()]:
+            raise IntegrityError(f'{devices} is a backup of "{", ".join(found)}", and was one of "{wanted}"')
+
     @contextmanager
     def _devices(self) -> Iterator[Devices]:
         """Where the server reads the backup from: its bucket, if it wrote that itself; else the shared folder."""
@@ -83,7 +104,8 @@ class Restoration:
             keys = _keys(manifest)
             bucket = Bucket(access)
             # Not the folder that a backup takes, which may end, and take its credential away, in the middle of this.
-            with credential(self.sql, self.server, bucket, keys[0].rpartition("/")[0]):
+            folder = bucket.url(keys[0].rpartition("/")[0])
+            with credential(self.sql, self.server, folder, bucket.keys, self.request.say):
                 yield bucket.devices(keys)
             return
         if self.folder is None:
@@ -118,14 +140,19 @@ class Restoration:
 
     def _restore(self, devices: Devices, existing: Facts | None) -> None:
         into = self.request.into
-        batch = statements.restore(into, devices, self._moves(devices), replace=existing is not None)
-        if existing and existing.state == "ONLINE":
+        moves = self._moves(devices)
+        batch = statements.restore(into, devices, moves, replace=existing is not None)
+        if existing is None and Facts.of(self.sql, into):
+            raise UsageError(f'somebody made a database "{into}" on {self._where} in the meantime')
+        if existing and existing.state == ONLINE:
             batch = statements.single_user(existing.name) + batch
         try:
             self.sql.work(batch, "the server restores the backup")
         except BaseException:
-            self._clear_up(existing)
+            self._clear_up(existing, moves)
             raise
+        if existing:
+            self._let_people_in()
 
     def _moves(self, devices: Devices) -> Mapping[str, str]:
         """Each file's place, by its logical name: new files, in the folders that the server keeps its databases in."""
@@ -149,21 +176,47 @@ class Restoration:
         separator = "/" if folder.startswith("/") else "\\"
         return f"{folder.rstrip('/').rstrip(chr(92))}{separator}{name}"
 
-    def _clear_up(self, existing: Facts | None) -> None:
+    def _let_people_in(self) -> None:
+        """A database that one alone could use may be left so, if the backup says nothing else of it."""
+        found = Facts.of(self.sql, self.request.into)
+        if found and found.is_single_user:
+            self.sql.execute(statements.user_access(found.name, "MULTI_USER"))
+
+    def _clear_up(self, existing: Facts | None, moves: Mapping[str, str]) -> None:
         """Take away what a failed restore made, and let people back into what was there."""
-        sql, into = self.sql.not_cancelled(), self.request.into
-        with suppress(BackupctlError):
-            found = Facts.of(sql, into)
-            if found is None:
+        until = time.monotonic() + LETS_GO_WITHIN_S
+        while problem := self._problem_with_undoing(existing, moves):
+            if not problem.transient or time.monotonic() > until:
+                self.request.say(f'what is left of "{self.request.into}" must be looked at: {problem.message}')
                 return
-            if existing is None and found.state == _RESTORING:
-                sql.execute(statements.drop_database(into))
-            elif existing is not None and found.state == _RESTORING:
-                self.request.say(
-                    f"{into} was being replaced when it failed: it is no database until a restore succeeds"
-                )
-            elif existing is not None:
-                sql.execute(statements.multi_user(existing.name))
+            time.sleep(_PAUSE_S)
+
+    def _problem_with_undoing(self, existing: Facts | None, moves: Mapping[str, str]) -> BackupctlError | None:
+        try:
+            self._undo(self.sql.not_cancelled(), existing, moves)
+        except BackupctlError as error:
+            return error
+        return None
+
+    def _undo(self, sql: Sql, existing: Facts | None, moves: Mapping[str, str]) -> None:
+        found = Facts.of(sql, self.request.into)
+        if found is None:
+            return
+        if existing is None and found.state == _RESTORING and self._is_ours(sql, found, moves):
+            sql.execute(statements.drop_database(found.name))
+        elif existing is None:
+            self.request.say(f'there is a database "{found.name}" now: it may not be what was backed up')
+        elif found.state == _RESTORING:
+            self.request.say(
+                f"{found.name} was being replaced when it failed: it is no database until a restore succeeds"
+            )
+        elif existing.state == ONLINE and found.user_access != existing.user_access:
+            sql.execute(statements.user_access(found.name, existing.user_access))
+
+    def _is_ours(self, sql: Sql, found: Facts, moves: Mapping[str, str]) -> bool:
+        """Somebody else may have begun to restore one of this name: ours is where we told the server to put it."""
+        files = {(row["file_path"] or "").casefold() for row in sql.rows(statements.files(found.name))}
+        return bool(files) and files <= {path.casefold() for path in moves.values()}
 
     def _afterwards(self) -> None:
         request = self.request

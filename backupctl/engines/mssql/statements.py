@@ -1,14 +1,19 @@
 """Every T-SQL text that is sent to a SQL Server; what is not ours in one is quoted here and nowhere else."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from backupctl.errors import EngineError
 
 STATS_PERCENT = 5
 # Of the S3 connector (SQL Server 2022): parts of 5 to 20 MB; other sizes than 10 MB go with COMPRESSION alone.
 TRANSFER_BYTES = 20 << 20
 _DEFAULT_REGION = "us-east-1"
 _REGIONS_OF_NO_STORE = frozenset({None, "", "auto", _DEFAULT_REGION})
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 # Messages in English, so that ours can quote and recognize them; and no "(1 rows affected)" among the answers.
 PRELUDE = "SET NOCOUNT ON;\nSET LANGUAGE us_english;\n"
@@ -36,7 +41,7 @@ ORDER BY name;
 CREDENTIALS = """\
 SELECT name AS credential_name
 FROM sys.credentials
-WHERE credential_identity = N'S3 Access Key'
+WHERE credential_identity IN (N'S3 Access Key', N'backupctl')
 ORDER BY name;
 """
 
@@ -104,11 +109,25 @@ class Devices:
 
 
 def identifier(name: str) -> str:
-    return "[" + name.replace("]", "]]") + "]"
+    """Raises EngineError for what `literal` does."""
+    return "[" + _on_one_line(name).replace("]", "]]") + "]"
 
 
 def literal(text: str) -> str:
-    return "N'" + text.replace("'", "''") + "'"
+    """Raises EngineError for a text with control characters.
+
+    Of a line that begins with !! or a colon sqlcmd makes a command of this machine, also amid a name.
+    """
+    return "N'" + _on_one_line(text).replace("'", "''") + "'"
+
+
+def _on_one_line(text: str) -> str:
+    if _CONTROL.search(text):
+        raise EngineError(
+            "a name, a path or a key has a line break or another control character in it",
+            hint="rename it: sqlcmd could take the rest of it for a command of its own",
+        )
+    return text
 
 
 def database(name: str) -> str:
@@ -196,8 +215,18 @@ def single_user(name: str) -> str:
     return f"ALTER DATABASE {identifier(name)} SET SINGLE_USER WITH ROLLBACK IMMEDIATE;\n"
 
 
-def multi_user(name: str) -> str:
-    return f"ALTER DATABASE {identifier(name)} SET MULTI_USER;\n"
+def user_access(name: str, access: str) -> str:
+    """Who may use it: MULTI_USER, RESTRICTED_USER, SINGLE_USER, as sys.databases says it."""
+    return f"ALTER DATABASE {identifier(name)} SET {access};\n"
+
+
+def files(name: str) -> str:
+    """Asks where the files of a database are."""
+    return f"""\
+SELECT f.physical_name AS file_path, f.type AS file_type
+FROM sys.master_files AS f
+WHERE f.database_id = DB_ID({literal(name)});
+"""  # noqa: S608 -- quoted
 
 
 def drop_database(name: str) -> str:
@@ -231,5 +260,12 @@ def _keys(access_key_id: str, secret: str) -> str:
     return f"WITH IDENTITY = N'S3 Access Key', SECRET = {literal(f'{access_key_id}:{secret}')};\n"
 
 
+def create_mark(name: str) -> str:
+    """A credential that opens nothing: it says of another one that it was made here. Made only after that one."""
+    return f"GO\nCREATE CREDENTIAL {identifier(name)} WITH IDENTITY = N'backupctl';\n"
+
+
 def drop_credential(name: str) -> str:
-    return f"DROP CREDENTIAL {identifier(name)};\n"
+    return (
+        f"IF EXISTS (SELECT 1 FROM sys.credentials WHERE name = {literal(name)}) DROP CREDENTIAL {identifier(name)};\n"  # noqa: S608 -- quoted
+    )
