@@ -21,6 +21,7 @@ from backupctl.errors import EngineError
 
 _NOT_THERE = ("finds no such file or folder", "cannot reach a share")
 _DENIED = "may not read or write there"
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ class Folder:
         return cls(options.server_dir, options.local_dir, f"backupctl_{database}_")
 
     def as_server_sees(self, name: str) -> str:
-        separator = "/" if self.server_dir.startswith("/") else "\\"
-        return f"{self.server_dir.rstrip('/')}{separator}{name}"
+        if self.server_dir.startswith("/"):
+            return f"{self.server_dir.rstrip('/')}/{name}"
+        # As Windows itself writes it: msdb is asked for the file by this name.
+        return self.server_dir.replace("/", "\\").rstrip("\\") + f"\\{name}"
 
     def new_file(self) -> SharedFile:
         """A name that nothing has, held by a lock as long as it is at work. Raises EngineError."""
         while True:
-            name = f"{self.mark}{secrets.token_hex(6)}"
+            name = f"{self.mark}{secrets.token_hex(_DIGITS // 2)}"
             lock = FileLock(self.local_dir / f"{name}.lock", mode=0o600)
             try:
                 lock.acquire(timeout=0)
@@ -68,20 +71,28 @@ class Folder:
                 name = path.with_suffix("").name
                 left = SharedFile(self.local_dir / f"{name}.bak", self.as_server_sees(f"{name}.bak"), lock)
                 left.remove(say, patience_s=0)
+        for path in self.local_dir.glob(f"{self.mark}{'[0-9a-f]' * _DIGITS}.bak"):
+            # A server that was told to stop may have come to write its file after it was removed here.
+            if not path.with_suffix(".lock").exists():
+                self._clear_one(path, say)
+
+    def _clear_one(self, path: Path, say: Callable[[str], None]) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            say(f"{path}, which an earlier run left, could not be removed: {why(error)}")
 
     def prove(self, sql: Sql) -> None:
         """Have the server look for a file that is written here. Raises EngineError with what to set up."""
         self._check_local()
-        name = f"{self.mark}{secrets.token_hex(6)}.probe"
+        file = self.new_file()
         try:
-            (self.local_dir / name).touch(mode=0o644, exist_ok=False)
+            file.path.touch(mode=0o644, exist_ok=False)
+            self._have_found(sql, file.as_server_sees)
         except OSError as error:
             raise self._unusable(error) from error
-        try:
-            self._have_found(sql, self.as_server_sees(name))
         finally:
-            with suppress(OSError):
-                (self.local_dir / name).unlink()
+            file.remove(sql.connection.session.say)
 
     def _check_local(self) -> None:
         try:
@@ -108,7 +119,7 @@ class Folder:
         except EngineError as error:
             if any(words in error.message for words in _NOT_THERE):
                 raise self._another(sql) from error
-            if _DENIED in error.message:
+            if _DENIED in error.message or error.transient:
                 raise
 
     def _another(self, sql: Sql) -> EngineError:
