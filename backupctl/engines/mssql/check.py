@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.sqlcmd import Sql, number
+from backupctl.engines.mssql.sqlcmd import name as name_of
 from backupctl.engines.mssql.statements import Devices
 from backupctl.errors import EngineError
 
@@ -27,7 +28,7 @@ class Recorded:
                 hint="whether it is whole cannot be known; look whether something clears msdb.dbo.backupset",
             )
         row = rows[0]
-        if row["recorded_database"] != name or row["has_backup_checksums"] != "1":
+        if name_of(row["recorded_database"]) != name or row["has_backup_checksums"] != "1":
             raise EngineError(
                 f"the server {sql.connection.server} recorded another backup in {device}: of "
                 f'"{row["recorded_database"]}", checksums: {row["has_backup_checksums"]}',
@@ -49,7 +50,7 @@ def check_backup(sql: Sql, name: str, devices: Devices) -> None:
     problems = [
         what
         for what, is_wrong in (
-            (f'it is of the database "{header["DatabaseName"]}"', header["DatabaseName"] != name),
+            (f'it is of the database "{header["DatabaseName"]}"', name_of(header["DatabaseName"]) != name),
             ("it is not of a whole database", header["BackupType"] != _WHOLE_DATABASE),
             ("it has no checksums", header["HasBackupChecksums"] != "1"),
             ("the server found damage in the database while it made it", header["IsDamaged"] == "1"),

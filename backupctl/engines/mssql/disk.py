@@ -1,7 +1,8 @@
 """The way home by a folder that the server and backupctl both see."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from backupctl.engines.base import Findings
 from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.check import Recorded, check_backup
 from backupctl.engines.mssql.folder import Folder
@@ -19,6 +20,7 @@ class DiskBackup:
     folder: Folder
     name: str
     compression: bool | None
+    warnings: list[str] = field(default_factory=list)
 
     def open(self) -> Reader:
         """Returns once the backup is whole and checked. Raises EngineError, CancelledError; nothing is left then."""
@@ -26,10 +28,14 @@ class DiskBackup:
         self.folder.clear(session.say)
         file = self.folder.new_file()
         try:
-            return file.open(self._made(file), session.say)
+            return file.open(self._made(file), self.warnings.append)
         except BaseException:
             file.remove(session.say)
             raise
+
+    def findings(self) -> Findings:
+        """A backup that stayed in the folder takes its room until somebody removes it."""
+        return Findings(warnings=tuple(self.warnings))
 
     def _made(self, file: SharedFile) -> int:
         """The size of the file, here."""

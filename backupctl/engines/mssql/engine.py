@@ -16,7 +16,7 @@ from backupctl.engines.mssql.logins import Script
 from backupctl.engines.mssql.options import MssqlOptions, against_s3
 from backupctl.engines.mssql.restore import Restoration
 from backupctl.engines.mssql.server import Server
-from backupctl.engines.mssql.sqlcmd import Sql
+from backupctl.engines.mssql.sqlcmd import Sql, name
 from backupctl.engines.mssql.url import Bucket, UrlBackup, stripes
 from backupctl.errors import EngineError, IntegrityError
 from backupctl.model import DUMP_ROLE, GLOBALS_ROLE, Manifest
@@ -58,7 +58,7 @@ class MssqlEngine(ServerEngine):
     def databases(self) -> tuple[str, ...]:
         """Also those that are not online: that they have no backup must be said."""
         Server.of(self._sql)
-        return tuple(sorted(row["database_name"] or "" for row in self._sql.rows(statements.DATABASES)))
+        return tuple(sorted(name(row["database_name"]) for row in self._sql.rows(statements.DATABASES)))
 
     def preflight(self) -> Preflight:
         server = Server.of(self._sql)
@@ -105,7 +105,7 @@ class MssqlEngine(ServerEngine):
         assert self._folder
         self._folder.prove(self._sql)
         file = DiskBackup(self._sql, self._folder, facts.name, compression)
-        return (), (Part(DUMP_ROLE, _SUFFIX, file.open, facts.size),)
+        return (), (Part(DUMP_ROLE, _SUFFIX, file.open, facts.size, file.findings),)
 
     def _globals(self, server: Server) -> tuple[Part, ...]:
         if not self._options.globals:
@@ -122,9 +122,10 @@ class MssqlEngine(ServerEngine):
         obstacle = server.against_s3() or against_s3(self._access, None)
         if obstacle is None:
             return "s3_url", "the server writes to the job's bucket by itself"
+        hint = "set server_dir, a folder as the server sees it, and local_dir, the same folder as it is mounted here"
         raise EngineError(
             f"the backup that {self._connection.server} makes has no way home: {obstacle}",
-            hint="set server_dir, a folder as the server sees it, and local_dir, the same folder as it is mounted here",
+            hint="set mode: shared_path" if options.has_folder else hint,
         )
 
     @cached_property

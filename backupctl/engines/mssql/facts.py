@@ -7,6 +7,7 @@ from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.explain import RIGHTS_HINT
 from backupctl.engines.mssql.server import Server
 from backupctl.engines.mssql.sqlcmd import Row, Sql, number
+from backupctl.engines.mssql.sqlcmd import name as name_of
 from backupctl.engines.mssql.statements import identifier
 from backupctl.errors import EngineError
 
@@ -29,7 +30,7 @@ class Facts:
     name: str
     """As the server writes it: case may not matter to it."""
     state: str
-    is_single_user: bool
+    user_access: str
     is_standby: bool
     is_encrypted: bool
     is_snapshot: bool
@@ -51,11 +52,11 @@ class Facts:
     @classmethod
     def _told(cls, sql: Sql, row: Row) -> Self:
         is_encrypted = row["is_encrypted"] == "1"
-        name = row["database_name"] or ""
+        name = name_of(row["database_name"])
         return cls(
             name=name,
             state=row["state_desc"] or "",
-            is_single_user=row["user_access_desc"] == "SINGLE_USER",
+            user_access=row["user_access_desc"] or "",
             is_standby=row["is_in_standby"] == "1",
             is_encrypted=is_encrypted,
             is_snapshot=row["source_database_id"] is not None,
@@ -66,6 +67,10 @@ class Facts:
             size=number(row["data_bytes"]),
             encryptor=_encryptor(sql, name) if is_encrypted else None,
         )
+
+    @property
+    def is_single_user(self) -> bool:
+        return self.user_access == "SINGLE_USER"
 
     def check(self, server: Server, where: str) -> None:
         """Refuse what could not be backed up now. Raises EngineError."""
@@ -102,6 +107,7 @@ class Facts:
     def details(self) -> dict[str, Any]:
         """What goes into the manifest for the restore."""
         return {
+            "database": self.name,
             "recovery_model": self.recovery_model,
             "compatibility_level": self.compatibility_level,
             "collation": self.collation,

@@ -28,13 +28,13 @@ class Sql:
     client: Client
     connection: Connection
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str, *, timeout: float | None = PROBE_TIMEOUT_S) -> list[Row]:
         """The rows of a query, by the names of its columns. Raises EngineError."""
-        return next(iter(self.answers(query).values()), [])
+        return next(iter(self.answers(query, timeout=timeout).values()), [])
 
-    def answers(self, queries: str) -> dict[str, list[Row]]:
+    def answers(self, queries: str, *, timeout: float | None = PROBE_TIMEOUT_S) -> dict[str, list[Row]]:
         """The rows of several queries at the cost of one connection, by the name of each one's first column."""
-        return dict(_answers(self._run(queries, timeout=PROBE_TIMEOUT_S)))
+        return dict(_answers(self._run(queries, timeout=timeout)))
 
     def execute(self, batch: str, *, timeout: float | None = PROBE_TIMEOUT_S) -> None:
         """Run statements; the first error ends it. Raises EngineError."""
@@ -78,9 +78,19 @@ class Sql:
             script.unlink(missing_ok=True)
 
 
+def text(value: str | None) -> str:
+    """Of a column that is never null: what reads as NULL there is the word, and somebody's name."""
+    return "NULL" if value is None else value
+
+
 def number(value: str | None) -> int:
     """A whole number of an answer; 0 where there is none."""
     return int(value) if value else 0
+
+
+def name(value: str | None) -> str:
+    """A name of an answer, where there is always one: of one that is called NULL sqlcmd shows the same as of none."""
+    return "NULL" if value is None else value
 
 
 def _answers(output: str) -> Iterator[tuple[str, list[Row]]]:
