@@ -43,7 +43,7 @@ def check_backup(sql: Sql, name: str, devices: Devices) -> None:
     It does not prove that the database itself is sound: only a restore with DBCC CHECKDB does. Raises EngineError.
     """
     sql.work(statements.verify_only(devices), "the server reads its backup")
-    sets = sql.rows(statements.header_only(devices.first))
+    sets = sql.rows(statements.header_only(devices.first), timeout=None)  # of a large one it may take minutes
     if len(sets) != 1:
         raise EngineError(f"{devices.first} holds {len(sets)} backups where one was made")
     header = sets[0]

@@ -6,6 +6,11 @@ RIGHTS_HINT = (
     "as an administrator run, for the login: GRANT CREATE ANY DATABASE TO it (reading a backup's header asks for it), "
     "and in the database ALTER ROLE db_backupoperator ADD MEMBER its user"
 )
+_TO_RESTORE_HINT = (
+    "as an administrator run: ALTER SERVER ROLE dbcreator ADD MEMBER the login; or let it own the database that is "
+    "replaced"
+)
+DAMAGE = "found damage"
 _SERVICE = "the account that SQL Server runs as (mssql on Linux, NT SERVICE\\MSSQLSERVER on Windows)"
 
 
@@ -133,12 +138,27 @@ _KNOWN = (
         "restore the certificate with its private key there first: CREATE CERTIFICATE … FROM FILE … WITH PRIVATE KEY",
     ),
     Known(
-        _error("3189|3203|3242|3183|3043|3014|823|824|825", r"(?P<what>[^\n]*)"),
-        "the server {server} found damage: {what}",
+        _error("3189|3203|3242|3183|3043|823|824|825", r"(?P<what>[^\n]*)"),
+        f"the server {{server}} {DAMAGE}: {{what}}",
         "DBCC CHECKDB tells what of the database is damaged; a damaged file of a backup restores from no copy of it",
     ),
     Known(
-        _error("3101|3702|924|5061|1205", r"(?P<what>[^\n]*)"),
+        _error(r"25[0-7]\d|89\d\d|798\d|52[34]\d", r"(?P<what>[^\n]*)"),
+        f"the server {{server}} {DAMAGE} in the database (DBCC CHECKDB): {{what}}",
+        "restore an older backup, and run DBCC CHECKDB on the database that this one was made of",
+    ),
+    Known(
+        _error("3110|5011", r"(?P<what>[^\n]*)"),
+        "the login may not do that on {server}: {what}",
+        _TO_RESTORE_HINT,
+    ),
+    Known(
+        _error("5133|3118|5105", r"(?P<what>[^\n]*)"),
+        "the server {server} cannot put the database's files there: {what}",
+        "set its default folders for data and log files to folders that are there",
+    ),
+    Known(
+        _error("3101|3702|924|5061|5064|1205", r"(?P<what>[^\n]*)"),
         "the database is in use on {server}: {what}",
         "end the sessions that use it, and try again",
         transient=True,
@@ -172,7 +192,7 @@ _KNOWN = (
         transient=True,
     ),
     Known(
-        r"\A\Z",
+        r"\A(?:(?:Changed (?:language|database)[^\n]*|\d+ percent processed\.)(?:\n|\Z))*\Z",
         "sqlcmd ended with an error and did not say why, against {server}",
         "look into the server's error log",
         transient=True,

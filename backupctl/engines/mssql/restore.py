@@ -12,12 +12,14 @@ from backupctl.access import BucketAccess
 from backupctl.engines.base import Restore
 from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.credentials import credential
+from backupctl.engines.mssql.explain import DAMAGE
 from backupctl.engines.mssql.facts import ONLINE, Facts
 from backupctl.engines.mssql.folder import Folder
 from backupctl.engines.mssql.options import SYSTEM_DATABASES, against_s3
 from backupctl.engines.mssql.server import Server
 from backupctl.engines.mssql.shared import SharedFile
 from backupctl.engines.mssql.sqlcmd import Sql
+from backupctl.engines.mssql.sqlcmd import name as name_of
 from backupctl.engines.mssql.statements import Devices, identifier
 from backupctl.engines.mssql.url import Bucket
 from backupctl.errors import BackupctlError, EngineError, IntegrityError, UsageError
@@ -26,7 +28,6 @@ from backupctl.model import DUMP_ROLE, STRIPE_ROLE, Manifest
 _LONGEST_NAME = 128
 _RESTORING = "RESTORING"
 _LOG, _FILESTREAM = "L", "S"
-_DAMAGE = "found damage"
 LETS_GO_WITHIN_S = 15.0  # a server that was told to stop works on the database for a moment longer
 _PAUSE_S = 0.5
 _NO_FILE_NAME = re.compile(r"[^\w.-]")
@@ -63,10 +64,7 @@ class Restoration:
             )
         if not into or len(into) > _LONGEST_NAME or any(sign < " " or sign == "\x7f" for sign in into):
             raise UsageError(f"a database's name has 1 to {_LONGEST_NAME} characters, and no control characters")
-        if into.lower() in SYSTEM_DATABASES:
-            raise UsageError(
-                f"{into} belongs to the server, and is not restored over while it runs", hint="restore --into another"
-            )
+        _refuse_system(into)
         if not (self.server.is_sysadmin or self.server.may_create):
             raise EngineError(
                 f'the login "{self.server.login}" may not make databases on {self._where}',
@@ -75,6 +73,7 @@ class Restoration:
 
     def _agree_to_replace(self, existing: Facts) -> None:
         what = f'the database "{existing.name}" on {self._where}'
+        _refuse_system(existing.name)
         if not self.request.clean:
             raise UsageError(f"{what} is there already", hint="restore --into another name, or replace it with --clean")
         if not self.request.confirm(f"{what} is replaced, and everybody who uses it is disconnected"):
@@ -82,17 +81,16 @@ class Restoration:
 
     def _look_at(self, devices: Devices) -> None:
         """Raises IntegrityError, EngineError for what would not restore."""
-        try:
+        with _as_damage():
             self.sql.work(statements.verify_only(devices), "the server reads the backup")
-        except EngineError as error:
-            if _DAMAGE in error.message:
-                raise IntegrityError(error.message, hint=error.hint) from error
-            raise
         if not devices.is_url:
             return
         # The sums of what the server reads by itself nobody has held against the manifest's.
-        wanted = self.request.manifest.database
-        found = [row["DatabaseName"] or "" for row in self.sql.rows(statements.header_only(devices.first))]
+        manifest = self.request.manifest
+        wanted = manifest.details.get("database") or manifest.database
+        found = [
+            name_of(row["DatabaseName"]) for row in self.sql.rows(statements.header_only(devices.first), timeout=None)
+        ]
         if [name.casefold() for name in found] != [wanted.casefold()]:
             raise IntegrityError(f'{devices} is a backup of "{", ".join(found)}", and was one of "{wanted}"')
 
@@ -156,11 +154,11 @@ class Restoration:
 
     def _moves(self, devices: Devices) -> Mapping[str, str]:
         """Each file's place, by its logical name: new files, in the folders that the server keeps its databases in."""
-        rows = self.sql.rows(statements.file_list_only(devices.first))
+        rows = self.sql.rows(statements.file_list_only(devices.first), timeout=None)
         stem = f"{_NO_FILE_NAME.sub('_', self.request.into)[:60]}_{secrets.token_hex(3)}"
         moves: dict[str, str] = {}
         for row in rows:
-            logical, was, kind = row["LogicalName"] or "", row["PhysicalName"] or "", row["Type"]
+            logical, was, kind = name_of(row["LogicalName"]), row["PhysicalName"] or "", row["Type"]
             suffix = "" if kind == _FILESTREAM else _suffix(was)
             count = f"_{len(moves)}" if moves else ""
             moves[logical] = self._place(f"{stem}{count}{suffix}", is_log=kind == _LOG)
@@ -221,9 +219,12 @@ class Restoration:
     def _afterwards(self) -> None:
         request = self.request
         if request.check:
-            self.sql.work(statements.check_database(request.into), "the server checks what came back (DBCC CHECKDB)")
+            with _as_damage():
+                self.sql.work(
+                    statements.check_database(request.into), "the server checks what came back (DBCC CHECKDB)"
+                )
         with suppress(EngineError):
-            orphans = [row["user_name"] or "" for row in self.sql.rows(statements.orphans(request.into))]
+            orphans = [name_of(row["user_name"]) for row in self.sql.rows(statements.orphans(request.into))]
             if orphans:
                 request.say(
                     f"no login of this server stands behind the users {', '.join(orphans)}: run the script that "
@@ -233,6 +234,25 @@ class Restoration:
     @property
     def _where(self) -> str:
         return self.sql.connection.server
+
+
+def _refuse_system(name: str) -> None:
+    # Spaces at the end of a name mean nothing to SQL Server.
+    if name.rstrip().lower() in SYSTEM_DATABASES:
+        raise UsageError(
+            f"{name} belongs to the server, and is not restored over while it runs", hint="restore --into another"
+        )
+
+
+@contextmanager
+def _as_damage() -> Iterator[None]:
+    """Within the block, what the server finds damaged does not check out."""
+    try:
+        yield
+    except EngineError as error:
+        if DAMAGE in error.message:
+            raise IntegrityError(error.message, hint=error.hint) from error
+        raise
 
 
 def _was_written_by_a_server(manifest: Manifest) -> bool:

@@ -78,11 +78,6 @@ class Sql:
             script.unlink(missing_ok=True)
 
 
-def text(value: str | None) -> str:
-    """Of a column that is never null: what reads as NULL there is the word, and somebody's name."""
-    return "NULL" if value is None else value
-
-
 def number(value: str | None) -> int:
     """A whole number of an answer; 0 where there is none."""
     return int(value) if value else 0
