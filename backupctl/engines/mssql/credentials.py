@@ -2,16 +2,18 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backupctl.engines.mssql import statements
+from backupctl.engines.mssql.explain import NO_CREDENTIAL
 from backupctl.engines.mssql.server import Server
 from backupctl.engines.mssql.sqlcmd import Sql
 from backupctl.errors import BackupctlError, EngineError
 
 _LONGEST_NAME = 128  # characters; sysname
+_EXISTS = "Msg 15530"
 
 
 @dataclass
@@ -33,13 +35,13 @@ def credential(
     """Within the block the server has the keys for what is below `name`, a URL.
 
     SQL Server takes the credential whose name is the longest beginning of a URL, in whole segments. One of that very
-    name is given our keys, and stays; one that is made here goes with the last who uses it, be that a later run. A
-    login that may make none needs one that is there. One that cannot be dropped is no error: `warn` is told.
+    name is given our keys, and stays; one that is made here goes with the last who uses it, be that a later run. Where
+    none can be made, one that is there is used. One that cannot be dropped is no error: `warn` is told.
     """
     obstacle = _obstacle(server, name, keys)
     if keys is None or obstacle:
-        _require(sql, name, obstacle or "")
-        yield
+        with _explaining(name, obstacle or ""):
+            yield
         return
     use = _used.setdefault((sql.connection.server, name), _Use())
     with use.lock:
@@ -61,14 +63,21 @@ def _put(sql: Sql, name: str, keys: tuple[str, str]) -> bool:
     if name in there:
         sql.execute(statements.alter_credential(name, *keys))
         return mark in there
-    sql.execute(statements.create_credential(name, *keys) + (statements.create_mark(mark) if mark not in there else ""))
+    batch = statements.create_credential(name, *keys) + ("" if mark in there else statements.create_mark(mark))
+    try:
+        sql.execute(batch)
+    except EngineError as error:
+        if _EXISTS not in error.message:
+            raise
+        # A login may alter what it is not shown.
+        sql.execute(statements.alter_credential(name, *keys))
+        return False
     return True
 
 
 def _drop(sql: Sql, name: str, warn: Callable[[str], None]) -> None:
-    """The mark goes first: what has it is taken for ours, and somebody may make a credential of that name."""
     try:
-        sql.not_cancelled().execute(statements.drop_credential(_mark(name)) + statements.drop_credential(name))
+        sql.not_cancelled().execute(statements.drop_credential(name, _mark(name)))
     except BackupctlError as error:
         warn(
             f"the credential {name} is still on {sql.connection.server}, and is dropped by a later run: {error.message}"
@@ -94,16 +103,17 @@ def _obstacle(server: Server, name: str, keys: tuple[str, str] | None) -> str | 
     return None
 
 
-def _require(sql: Sql, name: str, why: str) -> None:
-    if _covers(_there(sql), name):
-        return
-    bucket = name if len(name) <= _LONGEST_NAME else "the bucket's URL"
-    raise EngineError(
-        f"the server has no credential for {name}, and {why}",
-        hint="as an administrator run: GRANT ALTER ANY CREDENTIAL to the login, or CREATE CREDENTIAL "
-        f"{statements.identifier(bucket)} WITH IDENTITY = 'S3 Access Key', SECRET = '<access key id>:<secret>'",
-    )
-
-
-def _covers(there: Sequence[str], name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}/") for one in there)
+@contextmanager
+def _explaining(name: str, why: str) -> Iterator[None]:
+    """Whether there is one that fits cannot be asked: a login is not shown each. The server says when it lacks one."""
+    try:
+        yield
+    except EngineError as error:
+        if NO_CREDENTIAL not in error.message:
+            raise
+        url = name if len(name) <= _LONGEST_NAME else "the bucket's URL"
+        raise EngineError(
+            f"{error.message}, and {why}",
+            hint="as an administrator run: GRANT ALTER ANY CREDENTIAL to the login, or CREATE CREDENTIAL "
+            f"{statements.identifier(url)} WITH IDENTITY = 'S3 Access Key', SECRET = '<access key id>:<secret>'",
+        ) from error

@@ -11,6 +11,7 @@ _TO_RESTORE_HINT = (
     "replaced"
 )
 DAMAGE = "found damage"
+NO_CREDENTIAL = "finds no bucket or no credential"
 _SERVICE = "the account that SQL Server runs as (mssql on Linux, NT SERVICE\\MSSQLSERVER on Windows)"
 
 
@@ -75,7 +76,7 @@ _KNOWN = (
     ),
     Known(
         r"(?m)^(?:Cannot open backup device|Write on|Read on) 's3://(?P<device>[^'\n]*)'[^\n]*?\b(?:error )?50\(",
-        "the server {server} finds no bucket or no credential for s3://{device}",
+        f"the server {{server}} {NO_CREDENTIAL} for s3://{{device}}",
         "check the storage's endpoint and bucket as the server sees them; the keys go into a credential of the server",
     ),
     Known(

@@ -69,6 +69,8 @@ FROM sys.server_permissions AS s
 INNER JOIN sys.server_principals AS g ON g.principal_id = s.grantee_principal_id
 WHERE s.class_desc = 'SERVER' AND s.permission_name <> 'CONNECT SQL'
 ORDER BY g.name, s.permission_name;
+SELECT HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY DEFINITION') AS sees_definitions,
+  HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW ANY SECURITY DEFINITION') AS sees_security;
 """
 
 
@@ -265,7 +267,12 @@ def create_mark(name: str) -> str:
     return f"GO\nCREATE CREDENTIAL {identifier(name)} WITH IDENTITY = N'backupctl';\n"
 
 
-def drop_credential(name: str) -> str:
+def drop_credential(name: str, mark: str) -> str:
+    """The mark, if there is one, goes first: what has one is taken for ours.
+
+    Without IF EXISTS, for a login may drop what it is not shown.
+    """
     return (
-        f"IF EXISTS (SELECT 1 FROM sys.credentials WHERE name = {literal(name)}) DROP CREDENTIAL {identifier(name)};\n"  # noqa: S608 -- quoted
+        f"BEGIN TRY DROP CREDENTIAL {identifier(mark)}; END TRY BEGIN CATCH END CATCH;\n"
+        f"DROP CREDENTIAL {identifier(name)};\n"
     )

@@ -21,6 +21,8 @@ def read_create(tokens: Tokens) -> Statement:
         return lambda session: _create_database(session, name)
     if tokens.accept("LOGIN"):
         return logins.read_create(tokens)
+    if tokens.accept("SERVER", "ROLE"):
+        return logins.read_create_role(tokens)
     raise tokens.error()
 
 

@@ -74,7 +74,7 @@ def _session_functions() -> dict[str, Function]:
         "db_name": _db_name,
         "suser_sname": _suser,
         "suser_name": lambda session, *_: session.login.name,
-        "suser_id": lambda session, *_: session.login.id,
+        "suser_id": _suser_id,
         "suser_sid": _suser_sid,
         "original_login": lambda session: session.login.name,
         "user_name": lambda session, *_: "dbo",
@@ -228,6 +228,11 @@ def _suser(session: "Session", sid: bytes | None = None) -> str | None:
     if sid is None:
         return session.login.name
     return next((one.name for one in session.server.logins.values() if one.sid == sid), None)
+
+
+def _suser_id(session: "Session", name: str | None = None) -> int | None:
+    login = session.server.logins.get((name or session.login.name).casefold())
+    return login.id if login else None
 
 
 def _suser_sid(session: "Session", name: str | None = None) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tests.parts.mssql.errors import Message, SqlError, failure
 from tests.parts.mssql.session import Session
@@ -71,17 +72,27 @@ def _add_login(session: Session, login: Login, hashed: bytes | None) -> None:
 def read_alter(tokens: Tokens) -> Statement:
     name = tokens.name()
     word = tokens.take().word
-    if word not in ("ENABLE", "DISABLE"):
+    if word == "WITH":
+        tokens.expect("DEFAULT_DATABASE", "=")
+        changes: dict[str, Any] = {"default_database": tokens.name()}
+    elif word in ("ENABLE", "DISABLE"):
+        changes = {"is_disabled": word == "DISABLE"}
+    else:
         raise failure(102, word)
 
     def run(session: Session) -> None:
         login = session.server.logins.get(name.casefold())
         if login is None:
             raise failure(15151, "alter", "login", name)
-        session.server.logins[name.casefold()] = replace(login, is_disabled=word == "DISABLE")
+        session.server.logins[name.casefold()] = replace(login, **changes)
         session.end_statement()
 
     return run
+
+
+def read_create_role(tokens: Tokens) -> Statement:
+    name = tokens.name()
+    return lambda session: _add_login(session, Login(name, kind="R"), None)
 
 
 def drop(session: Session, name: str) -> None:

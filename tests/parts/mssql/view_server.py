@@ -113,11 +113,13 @@ def _principal(one: Login) -> Row:
 
 
 def role_members(session: "Session", _: Database) -> list[Row]:
+    known = {role: 3 + at for at, role in enumerate(SERVER_ROLES)}
+    known |= {role: one.id for role, one in session.server.logins.items() if one.kind == "R"}
     rows = [
-        {"role_principal_id": 3 + SERVER_ROLES.index(role), "member_principal_id": one.id}
+        {"role_principal_id": known[role], "member_principal_id": one.id}
         for one in session.server.logins.values()
         for role in sorted(one.roles)
-        if role in SERVER_ROLES
+        if role in known
     ]
     return shaped("role_principal_id member_principal_id", rows)
 
