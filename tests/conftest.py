@@ -5,6 +5,7 @@ import functools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -12,12 +13,26 @@ import pytest
 from tests.parts.http_faults import HttpFaults
 from tests.parts.mariadb import MariadbServer
 from tests.parts.missing import MAY_BE_MISSING, SKIP_PREFIX, or_skip
+from tests.parts.mssql import MssqlServer
+from tests.parts.mssql.store import HttpsStore
 from tests.parts.mysql import MysqlServer
 from tests.parts.postgres import POSTGRES_VERSIONS, PostgresServer
 from tests.parts.proxy import TcpProxy
 from tests.parts.s3 import RcloneServer, S3Server, WeedServer
+from tests.parts.sqlcmd.wrapper import install
 
-Part = TypeVar("Part", PostgresServer, MariadbServer, MysqlServer, TcpProxy, HttpFaults, WeedServer, RcloneServer)
+Part = TypeVar(
+    "Part",
+    PostgresServer,
+    MariadbServer,
+    MysqlServer,
+    MssqlServer,
+    TcpProxy,
+    HttpFaults,
+    WeedServer,
+    RcloneServer,
+    HttpsStore,
+)
 
 
 def pytest_configure() -> None:
@@ -62,6 +77,26 @@ def mysql_server() -> Iterator[MysqlServer]:
     """The session's MySQL; leave it as it was."""
     with contextlib.ExitStack() as stack:
         yield _starter(stack, MysqlServer)()
+
+
+@pytest.fixture(scope="session")
+def mssql_server() -> Iterator[MssqlServer]:
+    """The session's SQL Server; `reset` it before use."""
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, MssqlServer)()
+
+
+@pytest.fixture(scope="session")
+def sqlcmd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has sqlcmd."""
+    return or_skip(lambda: install(tmp_path_factory.mktemp("sqlcmd"))).parent
+
+
+@pytest.fixture(scope="session")
+def https_store() -> Iterator[HttpsStore]:
+    """The session's store over HTTPS, which a SQL Server can write to."""
+    with contextlib.ExitStack() as stack:
+        yield _starter(stack, HttpsStore)()
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from backupctl.errors import BackupctlError, EngineError, UsageError
 from backupctl.model import DUMP_ROLE, Artifact, Manifest
 from backupctl.process import Session
 from backupctl.stream import CHUNK, Expected, Reader, Tap, Verified
-from tests.contract import mysql_cases
+from tests.contract import mssql_cases, mysql_cases
 from tests.contract.postgres_cases import engine_for, new_name, tell
 from tests.contract.tar_commands import tar_of
 from tests.parts.mariadb import MariadbServer, quoted
+from tests.parts.mssql import MssqlServer
 from tests.parts.postgres import PostgresServer
 
 
@@ -227,6 +228,39 @@ class MysqlMember(Member):
     def close(self) -> None:
         for name in (self._name, *self._targets):
             self._server.sql(f"DROP DATABASE IF EXISTS {quoted(name)}")
+
+
+class MssqlMember(Member):
+    """A SQL Server, by way of the folder that both see."""
+
+    def __init__(self, server: MssqlServer, sqlcmd: Path) -> None:
+        server.reset()
+        self._server = server
+        self._sqlcmd = sqlcmd
+        self._targets = 0
+        server.make_database("shop", [(number, f"käufer {number} 🛒") for number in range(500)], filler=4_000_000)
+
+    def engine(self, session: Session) -> Engine:
+        return mssql_cases.engine_for(self._server, self._sqlcmd, session)
+
+    def missing(self, session: Session) -> Engine:
+        return mssql_cases.engine_for(self._server, self._sqlcmd, session, name="nosuch")
+
+    def new_target(self) -> str:
+        self._targets += 1
+        return f"restored {self._targets}"
+
+    def exists(self, target: str) -> bool:
+        return self._server.has(target)
+
+    def content(self, target: str | None = None) -> Any:
+        return self._server.rows(target or "shop")
+
+    def put_something_in(self, target: str) -> None:
+        self._server.make_database(target, [(1, "precious")])
+
+    def close(self) -> None:
+        assert list(self._server.local_dir.iterdir()) == []
 
 
 class Kept:

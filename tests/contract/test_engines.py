@@ -12,13 +12,21 @@ from backupctl.engines.base import Engine, Part
 from backupctl.errors import CancelledError, EngineError, IntegrityError, UsageError
 from backupctl.model import DUMP_ROLE
 from backupctl.process import Session
-from tests.contract.engine_members import CommandMember, Member, MysqlMember, PostgresMember, SqliteMember, keep
+from tests.contract.engine_members import (
+    CommandMember,
+    Member,
+    MssqlMember,
+    MysqlMember,
+    PostgresMember,
+    SqliteMember,
+    keep,
+)
 
 CREDENTIALS = (".pgpass", ".cnf")
 """Files that the clients read the password from; they go with the run's private folder."""
 
 
-@pytest.fixture(params=["command", "sqlite", "postgres plain", "postgres custom", "mysql", "mariadb"])
+@pytest.fixture(params=["command", "sqlite", "postgres plain", "postgres custom", "mysql", "mariadb", "mssql"])
 def member(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Member]:
     made = _member(request.param, tmp_path, request.getfixturevalue)
     yield made
@@ -30,6 +38,8 @@ def _member(name: str, tmp_path: Path, server: Callable[[str], Any]) -> Member:
         folder = tmp_path / "database"
         folder.mkdir()
         return SqliteMember(folder) if name == "sqlite" else CommandMember(folder)
+    if name == "mssql":
+        return MssqlMember(server("mssql_server"), server("sqlcmd"))
     if name in ("mysql", "mariadb"):
         return MysqlMember(server(f"{name}_server"))
     return PostgresMember(server("postgres_server")(17), name.removeprefix("postgres "))

@@ -53,6 +53,7 @@ class Database:
     user_access: str = "MULTI_USER"
     is_encrypted: bool = False
     is_read_only: bool = False
+    is_in_standby: bool = False
     source_database_id: int | None = None
     owner: str = "sa"
     in_use: bool = False

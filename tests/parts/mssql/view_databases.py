@@ -48,7 +48,7 @@ def _database(server: "MssqlServer", one: Database) -> Row:
         "is_auto_shrink_on": 0,
         "state": _STATES[one.state],
         "state_desc": one.state,
-        "is_in_standby": 0,
+        "is_in_standby": int(one.is_in_standby),
         "is_cleanly_shutdown": 0,
         "snapshot_isolation_state": 0,
         "recovery_model": _RECOVERY[one.recovery_model],
