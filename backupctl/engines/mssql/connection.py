@@ -18,7 +18,7 @@ SEPARATOR = "\x1f"
 # -b: without it an error ends with exit code 0. -r1: messages, progress among them, go to stderr. -x: $(NAME) is text.
 # -I: quoted identifiers, which the ODBC family does not turn on by itself. -W: no padding; it excludes -y 0, so that
 # long types are cut at 256 characters: no question asks for one. -w: no line is wrapped before its largest width.
-_WAYS = ("-b", "-r1", "-x", "-I", "-l", str(LOGIN_TIMEOUT_S), "-W", "-w", "65535", "-s", SEPARATOR)
+_WAYS = ("-b", "-r1", "-x", "-I", "-W", "-w", "65535", "-s", SEPARATOR)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Connection:
         host = self.options.host or "localhost"
         place = f"tcp:{host}" if self._is_instance else f"tcp:{host},{self._port}"
         who = ["-U", self.options.user] if self.options.user else ["-E"]
-        return ["-S", place, *who, "-d", "master", *self._tls(client), *_WAYS]
+        return ["-S", place, *who, "-d", "master", "-l", str(LOGIN_TIMEOUT_S), *self._tls(client), *_WAYS]
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -45,6 +45,13 @@ _KNOWN = (
         "the server's TLS version may be too old for this machine's OpenSSL; tls: off asks for none",
     ),
     Known(
+        r"(?P<what>[^\n]*(?:Communication link failure|connection was forcibly closed|TCP Provider: Error code 0x2746"
+        r"|severe error occurred on the current command|read: connection reset|\bEOF\b|SHUTDOWN is in progress)[^\n]*)",
+        "the server {server} ended the connection: {what}",
+        "look into the server's error log",
+        transient=True,
+    ),
+    Known(
         r"(?P<what>[^\n]*(?:TCP Provider|Login timeout expired|network-related or instance-specific"
         r"|[Uu]nable to open tcp connection|no such host|unable to get instances|Adaptive Server is unavailable)"
         r"[^\n]*)",
@@ -184,13 +191,6 @@ _KNOWN = (
         _error("3257|5149", r"(?P<what>[^\n]*)"),
         "the disk of {server} has not the space that the database needs: {what}",
         "free space on the server; a restored database has the size of its files, also of what is empty in them",
-    ),
-    Known(
-        r"(?P<what>[^\n]*(?:Communication link failure|connection was forcibly closed|TCP Provider: Error code 0x2746"
-        r"|severe error occurred on the current command|read: connection reset|\bEOF\b|SHUTDOWN is in progress)[^\n]*)",
-        "the server {server} ended the connection: {what}",
-        "look into the server's error log",
-        transient=True,
     ),
     Known(
         r"\A(?:(?:Changed (?:language|database)[^\n]*|\d+ percent processed\.)(?:\n|\Z))*\Z",
