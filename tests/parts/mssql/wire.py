@@ -3,6 +3,7 @@
 # pysqlbridge 2.1 ships no types.
 # mypy: disable-error-code="import-untyped"
 
+import contextlib
 import logging
 import select
 import socket
@@ -198,6 +199,8 @@ class _Connection(Connection):  # type: ignore[misc]  # pysqlbridge is untyped
             for said in failed.messages:
                 self._wire.tell(said)
         except ServerDiedError:
+            with contextlib.suppress(OSError):
+                self._client.shutdown(socket.SHUT_RDWR)  # else pysqlbridge tells the client of the exception
             raise
         except ClientGoneError:
             # A cancelled batch says no more; a client that is still there gets its cancel acknowledged next.
