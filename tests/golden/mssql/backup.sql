@@ -1,0 +1,3 @@
+BACKUP DATABASE [we ]]ird' [x]] "name" $(HOME) größe; --/*]
+TO DISK = N'D:\Back]up\it''s $(x)\backupctl_1.bak'
+WITH COPY_ONLY, FORMAT, INIT, CHECKSUM, COMPRESSION, NAME = N'backupctl', STATS = 5;

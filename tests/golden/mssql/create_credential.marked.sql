@@ -1,0 +1,3 @@
+CREATE CREDENTIAL [s3://s3.example.com/bucket/job's ]]] WITH IDENTITY = N'S3 Access Key', SECRET = N'AK''IA:se''cr]et;--';
+GO
+CREATE CREDENTIAL [backupctl_0123456789abcdef] WITH IDENTITY = N'backupctl';

@@ -1,0 +1,2 @@
+BEGIN TRY DROP CREDENTIAL [backupctl_0123456789abcdef]; END TRY BEGIN CATCH END CATCH;
+DROP CREDENTIAL [s3://s3.example.com/bucket/job's ]]];

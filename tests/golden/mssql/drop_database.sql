@@ -1,0 +1,1 @@
+DROP DATABASE [we ]]ird' [x]] "name" $(HOME) größe; --/*];

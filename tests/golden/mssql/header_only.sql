@@ -1,0 +1,1 @@
+RESTORE HEADERONLY FROM DISK = N'D:\Back]up\it''s $(x)\backupctl_1.bak';

@@ -1,0 +1,2 @@
+SET NOCOUNT ON;
+SET LANGUAGE us_english;

@@ -1,0 +1,1 @@
+ALTER DATABASE [we ]]ird' [x]] "name" $(HOME) größe; --/*] SET RESTRICTED_USER;

@@ -1,0 +1,1 @@
+RESTORE VERIFYONLY FROM URL = N's3://s3.example.com/b/it%27s.1of2.bak', URL = N's3://s3.example.com/b/it%27s.2of2.bak' WITH CHECKSUM, STATS = 5, RESTORE_OPTIONS = '{"s3": {"region": "eu-central-1"}}';
