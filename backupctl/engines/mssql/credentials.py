@@ -13,7 +13,7 @@ from backupctl.engines.mssql.sqlcmd import Sql
 from backupctl.errors import BackupctlError, EngineError
 
 _LONGEST_NAME = 128  # characters; sysname
-_EXISTS = "Msg 15530"
+_EXISTS = "(15530)"
 
 
 @dataclass

@@ -193,6 +193,11 @@ _KNOWN = (
         "free space on the server; a restored database has the size of its files, also of what is empty in them",
     ),
     Known(
+        _error(r"(?P<number>\d+)", r"(?P<what>[^\n]*)"),
+        "the server {server} refused it: {what} ({number})",
+        "look the number up among SQL Server's errors, and into the server's error log",
+    ),
+    Known(
         r"\A(?:(?:Changed (?:language|database)[^\n]*|\d+ percent processed\.)(?:\n|\Z))*\Z",
         "sqlcmd ended with an error and did not say why, against {server}",
         "look into the server's error log",
