@@ -572,7 +572,7 @@ def test_a_failed_backup_by_url_leaves_nothing_in_the_bucket(cases: Cases, store
 def test_a_credential_that_a_server_kept_over_its_death_goes_with_the_next_run(
     cases: Cases, store: HttpsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_WAYS", tuple("1" if word == "30" else word for word in connection._WAYS))
+    monkeypatch.setattr(connection, "LOGIN_TIMEOUT_S", 1)
     cases.server.dies_at = 50
     assert cases.run(cases.job(store)).outcome is Outcome.FAILED
     assert store.keys("backups/all/") == []
