@@ -60,7 +60,7 @@ _KNOWN = (
         transient=True,
     ),
     Known(
-        _error("4060|911|916", r"[^\n]*?(?:database|Database|principal) [\"'](?P<name>[^\"'\n]*)[\"'](?P<rest>[^\n]*)"),
+        _error("4060|911|916", r"[^\n]*?[Dd]atabase [\"'](?P<name>[^\"'\n]*)[\"']"),
         'there is no database "{name}" on {server} that this login may use',
         "check name; or the login has no user in it: CREATE USER … FOR LOGIN …, in that database",
     ),
