@@ -370,10 +370,10 @@ def test_one_that_ends_last_drops_no_credential_that_was_there_before(cases: Cas
     somebodys(store, cases.server, folder_of(store))
     server, sql = _server_and_sql(cases)
     keys = (store.access_key_id, store.secret_access_key)
-    with credentials.credential(sql, server, folder_of(store), keys, cases.said.append):
-        first = credentials.credential(sql, server, folder_of(store), keys, cases.said.append)
-        with first:
-            pass
+    first, last = (credentials.credential(sql, server, folder_of(store), keys, cases.said.append) for _ in range(2))
+    first.__enter__()
+    with last:
+        first.__exit__(None, None, None)
     assert set(cases.server.credentials) == {folder_of(store)}
 
 
@@ -559,6 +559,20 @@ def test_a_cancelled_backup_by_url_leaves_nothing_on_either_side(cases: Cases, s
     assert store.keys("backups/all/") == []
     assert store.open_uploads() == []
     assert cases.server.credentials == {}
+
+
+def test_a_store_that_refuses_amid_a_backup_is_told_as_a_store(cases: Cases, store: HttpsStore) -> None:
+    def abort(percent: int) -> None:
+        client = store.client()
+        for upload in client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", []):
+            client.abort_multipart_upload(Bucket=store.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        cases.server.on_percent = lambda _: None
+
+    direct = cases.direct(store)
+    cases.server.on_percent = abort
+    with pytest.raises(EngineError, match=r"the store refused the server .* access to s3://") as caught:
+        direct.write(keys_of(".bak"))
+    assert "PutObject" in str(caught.value.hint)
 
 
 def test_a_failed_backup_by_url_leaves_nothing_in_the_bucket(cases: Cases, store: HttpsStore) -> None:

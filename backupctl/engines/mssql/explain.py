@@ -26,6 +26,12 @@ def _device(os_errors: str) -> str:
     return rf"(?m)^{failure}[^\n]*?(?:'(?P<device>[^'\n]*)')?[^\n]*?\b(?:error )?(?:{os_errors})\("
 
 
+def _store(os_errors: str) -> str:
+    """An object of a bucket that could not be opened, read or written; 3202 has its name in double quotes."""
+    failure = r"(?:Cannot open backup device|Write on|Read on)"
+    return rf"(?m)^{failure} ['\"]s3://(?P<device>[^'\"\n]*)['\"][^\n]*?\b(?:error )?(?:{os_errors})\("
+
+
 _KNOWN = (
     Known(
         r"Login failed for user '(?P<user>[^']*)'",
@@ -76,23 +82,28 @@ _KNOWN = (
         "free space in server_dir: a backup needs about as much as the data that are in use in the database",
     ),
     Known(
-        r"(?m)^(?:Cannot open backup device|Write on|Read on) 's3://(?P<device>[^'\n]*)'[^\n]*?\b(?:error )?5\(",
+        _store("5"),
         "the store refused the server {server} access to s3://{device}",
         "the keys may lack a right (PutObject, ListBucket; GetObject for a restore), or the clocks of server and store "
         "differ by more than 15 minutes",
     ),
     Known(
-        r"(?m)^(?:Cannot open backup device|Write on|Read on) 's3://(?P<device>[^'\n]*)'[^\n]*?\b(?:error )?50\(",
+        _store("50"),
         f"the server {{server}} {NO_CREDENTIAL} for s3://{{device}}",
         "check the storage's endpoint and bucket as the server sees them; the keys go into a credential of the server",
     ),
     Known(
-        r"(?m)^(?:Cannot open backup device|Write on|Read on) 's3://(?P<device>[^'\n]*)'[^\n]*?\b(?:error )?87\(",
+        _store("87"),
         "the store took no more of s3://{device}: it has 10,000 parts, or the key is not one",
         "the database has outgrown its estimate: back it up again, or by mode: shared_path",
     ),
     Known(
-        r"(?m)^(?:Cannot open backup device|Write on|Read on) 's3://(?P<device>[^'\n]*)'[^\n]*?\b(?:error )?12\d{3}\(",
+        _store("2|3"),
+        "the server {server} finds no s3://{device}",
+        "backupctl list tells which backups are whole, and whether something removed an object",
+    ),
+    Known(
+        _store(r"12\d{3}"),
         "the server {server} cannot talk to the store at s3://{device}: {line}",
         "its certificate must be trusted on the SQL Server's machine: on Linux put the authority's certificate into "
         "/var/opt/mssql/security/ca-certificates and restart SQL Server",

@@ -149,7 +149,7 @@ class _Job:
         header = self._header(max(positions))
         self._write(header, body)
         for target in self._targets:
-            target.commit()
+            self._commit(target)
         self._server.rot(self._devices)
         self._record(header)
         self._close()
@@ -235,6 +235,12 @@ class _Job:
     def _put(self, target: "devices.FileTarget | devices.S3Target", chunk: bytes) -> None:
         try:
             target.write(chunk)
+        except OsError as os_error:
+            raise failure(3202, target.device.name, os_error) from os_error
+
+    def _commit(self, target: "devices.FileTarget | devices.S3Target") -> None:
+        try:
+            target.commit()
         except OsError as os_error:
             raise failure(3202, target.device.name, os_error) from os_error
 
