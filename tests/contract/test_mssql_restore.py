@@ -1,6 +1,7 @@
 """What a SQL Server restore refuses, keeps, makes and leaves behind."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -165,9 +166,20 @@ def test_half_a_new_database_is_taken_away(server: MssqlServer, engine: MssqlEng
     assert list(server.local_dir.iterdir()) == []
 
 
-def test_a_cancelled_restore_takes_away_what_it_made(server: MssqlServer, cases: Cases, kept: Kept) -> None:
-    at(server, 50, cases.cancel.request)
+def test_a_cancelled_restore_takes_away_what_it_made_once_the_server_lets_go(
+    server: MssqlServer, cases: Cases, kept: Kept
+) -> None:
+    ended = threading.Event()
+
+    def cancel() -> None:
+        cases.cancel.request()
+        assert ended.wait(60)
+
+    at(server, 50, cancel)
+    server.fail("DROP DATABASE", 3702, "other", times=1)
     fails(cases.engine(), kept.request("other"), CancelledError, "cancelled")
+    ended.set()
+    assert len(statements(server, "DROP DATABASE")) == 2
     assert not server.has("other")
     assert cases.left_over == []
 
@@ -186,6 +198,18 @@ def test_the_database_of_another_that_appears_meanwhile_is_not_dropped(
     at(server, 50, appear)
     said = fails(engine, kept.request("other"), EngineError, "in use")
     assert said[-1] == 'there is a database "other" now: it may not be what was backed up'
+    assert server.rows("other") == {"customers": PRECIOUS}
+
+
+def test_a_database_that_is_made_while_the_backup_is_read_is_not_replaced(
+    server: MssqlServer, engine: MssqlEngine, kept: Kept
+) -> None:
+    def make(role: str) -> Reader:
+        server.make_database("other", PRECIOUS, recovery_model="SIMPLE")
+        return kept.open(role)
+
+    fails(engine, replace(kept.request("other"), open=make), UsageError, "in the meantime")
+    assert statements(server, "RESTORE DATABASE") == []
     assert server.rows("other") == {"customers": PRECIOUS}
 
 
