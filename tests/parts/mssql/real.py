@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tests.parts.missing import PartMissingError
+from tests.parts.missing import REAL_MSSQL, PartMissingError
 from tests.parts.mssql.state import Rows
 from tests.parts.sqlcmd.odbc import Connection, DriverError, Told, driver_file
 from tests.parts.sqlcmd.odbc import Rows as Result
@@ -75,7 +75,7 @@ def real_server(environment: Mapping[str, str] = os.environ) -> RealMssqlServer:
     names = (URL_VARIABLE, SERVER_DIR_VARIABLE, LOCAL_DIR_VARIABLE)
     missing = [name for name in names if not environment.get(name)]
     if missing:
-        raise PartMissingError("a real SQL Server", f"not set: {', '.join(missing)}")
+        raise PartMissingError(REAL_MSSQL, f"not set: {', '.join(missing)}")
     url = urlsplit(environment[URL_VARIABLE])
     return RealMssqlServer(
         host=url.hostname or "localhost",
