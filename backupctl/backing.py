@@ -23,7 +23,7 @@ from backupctl.model import BackupId, Manifest
 from backupctl.process import Session
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
-from backupctl.several import Choice, Made, choose, gone_and_come, has_patterns, lacking
+from backupctl.several import Choice, Made, choose, gone_and_come, has_patterns, no_such_database
 from backupctl.wiring import engine_of
 
 _COMPARED = 20
@@ -95,7 +95,7 @@ class Backing:
         def work() -> None:
             self.session.cancel.check()
             if name in choice.lacking:
-                raise lacking(name)
+                raise no_such_database(name)
             job = replace(self.job, database=several.of(name))
             with _a_part_of(self.session, name, self._said) as session:
                 self._one(job, session, self.clock(), choice.all, made)
@@ -156,7 +156,7 @@ class Backing:
 def several_of(job: Job) -> ServerOptions | None:
     """The options of a job that has several databases; None: it has one."""
     options = job.database
-    return options if isinstance(options, ServerOptions) and options.names else None
+    return options if isinstance(options, ServerOptions) and options.has_several else None
 
 
 def server_of(job: Job, session: Session) -> ServerEngine:
@@ -174,7 +174,7 @@ def rehearse(job: Job, session: Session) -> Mapping[str, Preflight]:
         return {engine.database: engine.preflight()}
     choice = choose(server_of(job, session).databases(), several.names, several.exclude)
     for name in choice.lacking:
-        raise lacking(name)
+        raise no_such_database(name)
     return {name: _rehearsed(replace(job, database=several.of(name)), name, session) for name in choice.wanted}
 
 

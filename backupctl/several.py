@@ -49,12 +49,13 @@ class Made:
         if not failed:
             return
         kind = BugError if any(isinstance(error, BugError) for error in failed.values()) else EngineError
+        first = next(iter(failed.values()))
         raise kind(
             f"{len(failed)} of {total} databases {'has' if len(failed) == 1 else 'have'} no backup: {_told(failed)}",
             hint=next((error.hint for error in failed.values() if error.hint), None),
             # One that fails for good must not keep the others from being tried again.
             transient=any(error.transient for error in failed.values()),
-        )
+        ) from first
 
 
 def _told(failed: Mapping[str, BackupctlError]) -> str:
@@ -93,7 +94,7 @@ def choose(found: Sequence[str], names: Sequence[str], exclude: Sequence[str]) -
     return Choice(wanted, lacking)
 
 
-def lacking(name: str) -> EngineError:
+def no_such_database(name: str) -> EngineError:
     """The error for a database that the file names and the server does not have."""
     return EngineError(
         f"there is no database {name} on the server", hint="take it out of database.names, or let the user see it"

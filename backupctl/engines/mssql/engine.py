@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from backupctl.access import BucketAccess
-from backupctl.engines.base import DirectPart, EngineOptions, Findings, Part, Preflight, Restore, ServerEngine
+from backupctl.engines.base import DirectPart, EngineOptions, Part, Preflight, Restore, ServerEngine
 from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.clients import Clients
 from backupctl.engines.mssql.connection import Connection
@@ -111,8 +111,7 @@ class MssqlEngine(ServerEngine):
         if not self._options.globals:
             return ()
         script = Script(self._sql, server)
-        found = lambda: Findings(warnings=script.warnings())  # noqa: E731
-        return (Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, script.open, findings=found),)
+        return (Part(GLOBALS_ROLE, _GLOBALS_SUFFIX, script.open, findings=script.findings),)
 
     def _way(self, server: Server) -> tuple[str, str]:
         """How the backup gets home, and why so. Raises EngineError where there is none."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backupctl.engines.base import Findings
 from backupctl.engines.messages import named
 from backupctl.engines.mssql import statements
 from backupctl.engines.mssql.server import Server
@@ -43,7 +44,8 @@ class Script:
         lines += [self._login(row, given[name(row["login_name"])]) for row in logins]
         return io.BytesIO("".join([*lines, TRAILER]).encode())
 
-    def warnings(self) -> tuple[str, ...]:
+    def findings(self) -> Findings:
+        """What the script lacks."""
         who = f"the login {self.server.login} may not see"
         found = []
         if not self.sees_all:
@@ -53,7 +55,7 @@ class Script:
                 f"the globals have no password for {named(self.without_password)}: {who} it (CONTROL SERVER, or from "
                 "SQL Server 2022 on VIEW ANY CRYPTOGRAPHICALLY SECURED DEFINITION)"
             )
-        return tuple(found)
+        return Findings(warnings=tuple(found))
 
     def _login(self, row: Row, given: Sequence["_Given"]) -> str:
         login, words = name(row["login_name"]), self._words(row)

@@ -75,7 +75,8 @@ class UrlBackup:
     def write(self, keys: tuple[str, ...]) -> None:
         """Raises EngineError, CancelledError."""
         devices = self.bucket.devices(keys)
-        folder = self.bucket.url(_folder(keys[0], above=1))
+        job = keys[0].rsplit("/", 2)[0]  # the folder above that of the day
+        folder = self.bucket.url(job)
         with credential(self.sql, self.server, folder, self.bucket.keys, self.warnings.append):
             self.sql.work(
                 statements.backup(self.name, devices, compression=self.compression), "the server writes its backup"
@@ -97,8 +98,3 @@ def stripes(size: int, *, compression: bool | None) -> int:
             hint="set mode: shared_path, with server_dir and local_dir",
         )
     return needed
-
-
-def _folder(key: str, *, above: int) -> str:
-    """The folder that a key is in, or so many above that."""
-    return key.rsplit("/", 1 + above)[0]
