@@ -33,6 +33,8 @@ class Run:
     """The backups that it made: one of each database."""
     error: str | None = None
     hint: str | None = None
+    output: str = ""
+    """The end of what the tool said that failed; without any secret."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Of a job with several databases: those without a backup, and why."""
     gone: tuple[str, ...] = ()

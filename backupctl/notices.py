@@ -170,6 +170,7 @@ class Notices:
             failing_since=failed[-1].started_at if failed else None,
             drift=drift,
             warnings=tuple(warnings),
+            output=run.output if run else "",
             standing=standing,
             max_age_s=timetable.default_max_age(now).total_seconds() if job.max_age is None else float(job.max_age),
             next_run_at=timetable.after(now) if job.enabled else None,

@@ -50,6 +50,15 @@ class ProcessError(EngineError):
         super().__init__(f"{self.tool} {how}" + (f": {self.stderr}" if self.stderr else ""))
 
 
+def output_of(error: BaseException | None) -> str:
+    """The end of what the program said on its stderr that an error came from; empty where none did."""
+    while error is not None:
+        if isinstance(error, ProcessError):
+            return error.stderr
+        error = error.__cause__
+    return ""
+
+
 class Source(Protocol):
     """What can be read: exactly the bytes asked for, until the end."""
 

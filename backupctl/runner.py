@@ -20,7 +20,7 @@ from backupctl.events import Doing, Finished, Listener, Pruned, Run, Started, Wa
 from backupctl.journal import Journal
 from backupctl.model import Outcome, Trigger
 from backupctl.options import written
-from backupctl.process import Session
+from backupctl.process import Session, output_of
 from backupctl.pruning import prune
 from backupctl.redact import Redactor
 from backupctl.repository import Repository
@@ -178,6 +178,7 @@ class Runner:
             exit_code=_exit_code(error),
             error=self.redact(error.message),
             hint=self.redact(error.hint) if error.hint else None,
+            output=self.redact(output_of(error)),
         )
 
     def _told(self, run: Run) -> Run:

@@ -83,7 +83,8 @@ def _parts(run: Run, facts: Facts, tone: Tone) -> list[Part]:
     parts += _recovering(facts, run)
     parts += _warnings(facts.warnings)
     parts.append(Rows(tuple(_rows(run, facts))))
-    if output := _end_of(facts.output):
+    output = _end_of(facts.output)
+    if output and output not in measures.visible(run.error or ""):  # the error may have said all of it
         parts.append(Listing("The last lines of the tool's output", output))
     if run.manifests:
         parts += _restoring(run.manifests[0], facts)

@@ -248,3 +248,11 @@ def test_a_digest_that_was_missed_is_made_up_at_the_start_and_a_first_one_is_not
     again.watchman.serve(again.configuration, later)
     assert len(digests(again, later)) == 2
     assert digests(again, later + timedelta(hours=1)) == []
+
+
+def test_the_end_of_what_the_tool_said_is_told_where_the_error_has_not_said_it(desk: Callable[..., Desk]) -> None:
+    one, failed = desk(), run("1", Outcome.FAILED)
+    (message,) = one.tell(replace(failed, output="first line\npg_dump: detail: the last line"))
+    assert "pg_dump: detail: the last line" in message.text
+    (message,) = one.tell(replace(failed, run_id="2", error="sh ended with exit code 3: oops", output="oops"))
+    assert message.text.count("oops") == 1

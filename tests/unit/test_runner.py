@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from backupctl.cancel import Cancellation
 from backupctl.config import Job
+from backupctl.engines.command import CommandOptions
 from backupctl.engines.sqlite import SqliteOptions
 from backupctl.errors import ExitCode
 from backupctl.events import Event, Finished, Started, Warned, to_all
@@ -215,3 +216,18 @@ def test_a_listener_that_fails_neither_stops_the_run_nor_the_others(place: Place
     place.runner = replace(place.runner, listener=to_all(fail, place.events.append))
     assert place.runner.run(Request(place.job), Cancellation()).outcome is Outcome.SUCCEEDED
     assert isinstance(place.events[-1], Finished)
+
+
+def test_the_end_of_what_the_tool_said_stands_in_the_run_without_secrets(place: Place) -> None:
+    said = "; ".join(f"echo line {number} >&2" for number in range(9))
+    dump = ("sh", "-c", f"{said}; echo token s3cret >&2; exit 3")
+    run = place.runner.run(
+        Request(replace(place.job, database=CommandOptions(type="command", dump=dump))), Cancellation()
+    )
+    assert run.outcome is Outcome.FAILED
+    assert run.output.splitlines()[::9] == ["line 0", "token ***"]
+
+
+def test_a_failure_that_no_tool_is_behind_has_no_output(place: Place) -> None:
+    (place.folder / "shop.db").unlink()
+    assert place.runner.run(Request(place.job), Cancellation()).output == ""
